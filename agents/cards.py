@@ -89,7 +89,9 @@ def explanation_lines(card: Card) -> list[str]:
     """Return one line each for the reason, the requesters, the deciders and the progress."""
     explanation = card.explanation
     reason = [f"Why, in the agent's words: {escape_hidden_characters(explanation.why)}"] if explanation.why else []
-    deciders = [f"decided by {escape_hidden_characters(explanation.decided_by)}"] if explanation.decided_by else []
+    deciders = (
+        [f"can be decided by {escape_hidden_characters(explanation.decided_by)}"] if explanation.decided_by else []
+    )
     return [
         *reason,
         describe_requesters(card),

@@ -97,8 +97,8 @@ class JobHandlers:
         thread_id, to = job.arguments["thread"], Address(job.arguments["to"])
         try:
             async for message in self._pending_messages(thread_id, to):
-                maybe_sent = job.attempts > 0 or "again" in job.arguments
-                event = await self.sender.send(replace(message, maybe_sent=maybe_sent))
+                may_have_been_sent = job.attempts > 0 or "again" in job.arguments
+                event = await self.sender.send(replace(message, may_have_been_sent=may_have_been_sent))
                 await self._record(message, event)
         except Exception as error:
             log(LogEvent.MESSAGE_RETRIED, level="warning", thread_id=thread_id, error=error, attempt=job.attempts + 1)

@@ -68,10 +68,10 @@ class MessageSender:
     async def _send_on_channel(self, outbox_message: OutboxMessage, channel: Channel) -> Receipt:
         effect = outbox_message.effect
         key = f"{outbox_message.thread_id}:{effect.key}"  # the key of an effect is unique only within its thread
-        maybe_sent = outbox_message.maybe_sent or key in self._uncertain_keys
+        may_have_been_sent = outbox_message.may_have_been_sent or key in self._uncertain_keys
         try:
             receipt = await channel.send(
-                effect.to, effect.message, key=key, replaces=effect.replaces, maybe_sent=maybe_sent
+                effect.to, effect.message, key=key, replaces=effect.replaces, may_have_been_sent=may_have_been_sent
             )
         except ConfigurationError as error:
             self.channel_errors[f"channel:{channel.scheme}"] = str(error)

@@ -37,7 +37,7 @@ class OutboxDispatcher:
     async def start(self) -> None:
         """Enqueue the messages that the previous process left. Some of them may have been sent."""
         for message in await self.engine.database.read(list_pending):
-            self._enqueue(replace(message, maybe_sent=True))
+            self._enqueue(replace(message, may_have_been_sent=True))
 
     def on_commit(self, commit: CommitResult) -> None:
         thread_id = commit.after.thread_id

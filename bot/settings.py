@@ -188,7 +188,7 @@ class Settings(BaseSettings):
         examples=["one of the tokens in HANDRAIL_API_TOKENS of that server"],
     )
     no_color: Annotated[bool, _parse_with(bool)] = Field(
-        False, description="any value disables colours (no-color.org)", examples=["1"]
+        False, description="any value disables colors (no-color.org)", examples=["1"]
     )
 
     _variables: Mapping[str, str] = PrivateAttr(default_factory=dict)

@@ -9,7 +9,7 @@ from agents.messages import Assurance, Message, Receipt
 
 @dataclass(frozen=True)
 class Capabilities:
-    """Features that a channel's messages support. `channels.text` renders messages for channels without them.
+    """Features that a channel supports. `channels.text` renders messages as text for a channel without buttons.
 
     `max_length` is in characters per message. `reply_instructions` are the commands with which a person answers a
     request by text; `{code}` in them stands for the code of the request. `assurance` rates how well the channel
@@ -117,11 +117,17 @@ class Channel(Protocol):
     def capabilities(self) -> Capabilities: ...
 
     async def send(
-        self, to: Address, message: Message, *, key: str, replaces: Receipt | None = None, maybe_sent: bool = False
+        self,
+        to: Address,
+        message: Message,
+        *,
+        key: str,
+        replaces: Receipt | None = None,
+        may_have_been_sent: bool = False,
     ) -> Receipt:
-        """Send a message, or update the one of the receipt `replaces`. `key` is the same for every attempt.
+        """Send a message and return its receipt. With `replaces`, update the message of that receipt instead.
 
-        `maybe_sent` means that an earlier attempt may have arrived: if the other side permits a lookup, look for that
-        message before sending another one.
+        `key` identifies the message and is the same in every attempt. `may_have_been_sent` means that an earlier
+        attempt may have delivered the message: look for it before sending it again, if the channel can do that.
         """
         ...

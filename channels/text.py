@@ -11,7 +11,8 @@ from channels.base import Capabilities
 def to_plain_text(message: Message, capabilities: Capabilities) -> str:
     """Return the message as text with instructions for answering it, at most `capabilities.max_length` characters.
 
-    A longer card is truncated. Its instructions then say how to see all of it instead of how to approve it.
+    A card that is too long is truncated. Its instructions then say how to read the complete request, not how to approve
+    it.
     """
     card = message.card
     if card is None or card.status != "open":
@@ -27,22 +28,24 @@ def to_plain_text(message: Message, capabilities: Capabilities) -> str:
     return f"{truncate(message.text, capabilities.max_length - len(footer) - 1)}\n{footer}"
 
 
-def as_sentence(error: Exception) -> str:
-    """Return the message of an error with one full stop at its end."""
+def format_error(error: Exception) -> str:
+    """Return the error's message as a sentence that ends with one full stop."""
     return f"{str(error).removesuffix('.')}."
 
 
-_TRUNCATION_NOTICE = "This is truncated. Run `handrail requests show {code}` to read all of it before you decide."
+_TRUNCATION_NOTICE = (
+    "This message is truncated. Run `handrail requests show {code}` to read the complete request before you decide."
+)
 
 
 def answer_instructions(card: Card, capabilities: Capabilities, *, is_complete: bool = True) -> list[str]:
-    """Return how to answer this card by text; an incomplete card can only be denied."""
-    usable = (
+    """Return lines that say how to answer this card by text; a card that is not complete can only be denied."""
+    instructions = (
         instruction
         for instruction in capabilities.reply_instructions
         if _is_applicable(instruction, card) and (is_complete or instruction.startswith("/deny"))
     )
-    lines = [instruction.format(code=card.code) for instruction in usable]
+    lines = [instruction.format(code=card.code) for instruction in instructions]
     if card.choices:
         lines.append("Choices: " + ", ".join(card.choices))
     if card.expires_at is not None:
@@ -51,7 +54,7 @@ def answer_instructions(card: Card, capabilities: Capabilities, *, is_complete: 
 
 
 def answer_hint(request: Request, capabilities: Capabilities) -> str:
-    """Return how to answer this request on a channel, in a few words; empty if the channel offers nothing."""
+    """Return in a few words how to answer this request on a channel, empty if it has neither commands nor buttons."""
     name = "/answer" if request.kind == "question" else "/approve"
     command = next((text for text in capabilities.reply_instructions if text.startswith(name)), None)
     if command is not None:
@@ -65,7 +68,7 @@ def _is_applicable(instruction: str, card: Card) -> bool:
 
 
 def truncate(text: str, max_length: int) -> str:
-    """Return the text, or its beginning followed by its full length."""
+    """Return the text, or only its beginning and its full length if it has more than `max_length` characters."""
     if len(text) <= max_length:
         return text
     suffix = f"… ({len(text)} characters in all)"

@@ -25,11 +25,11 @@ _DELETE = delete(_outbox).where(_outbox.c.thread_id == bindparam("thread"), _out
 
 @dataclass(frozen=True)
 class OutboxMessage:
-    """One message to be sent. `maybe_sent` if an earlier attempt may have reached its destination."""
+    """One message to be sent. `may_have_been_sent` is true if an earlier attempt may have delivered it."""
 
     thread_id: str
     effect: SendMessage
-    maybe_sent: bool = False
+    may_have_been_sent: bool = False
 
 
 def enqueue(writes: WriteBatch, thread_id: str, effects: Iterable[SendMessage], at: datetime, version: int) -> None:

@@ -17,10 +17,10 @@ from channels.terminal.client import ConnectionChange, LoggedEvent, TerminalClie
 from channels.terminal.lists import threads_table
 from channels.terminal.page import thread_page
 from channels.terminal.views import (
-    EDIT_EVENT_TYPES,
+    MESSAGE_CHANGE_EVENT_TYPES,
     ApiRequest,
     ApiThread,
-    edited_view,
+    message_change_view,
     format_event_detail,
     info_view,
     message_view,
@@ -32,7 +32,7 @@ app = Typer(no_args_is_help=True, help="List, show and control threads.")
 ThreadIdArgument = Annotated[str, Argument(metavar="ID", help="The id of a thread, or a unique prefix of it.")]
 AfterOption = Annotated[int, Option("--after", min=0, metavar="SEQ", help="Only events after this sequence number.")]
 
-_MESSAGE_EVENTS = ("MessageReceived", *EDIT_EVENT_TYPES, "ReplyChosen", "NoticeGiven")
+_MESSAGE_EVENTS = ("MessageReceived", *MESSAGE_CHANGE_EVENT_TYPES, "ReplyChosen", "NoticeGiven")
 
 
 @app.command("list")
@@ -130,7 +130,7 @@ async def _post_message(server: TerminalClient, id_or_prefix: str, text: str) ->
 
 def _render_message(event: Mapping[str, Any]) -> RenderableType:
     author, text = name_in(event.get("names") or {}, event["actor"]), event["data"].get("text")
-    return edited_view(author, text) if event["type"] in EDIT_EVENT_TYPES else message_view(author, text)
+    return message_change_view(author, text) if event["type"] in MESSAGE_CHANGE_EVENT_TYPES else message_view(author, text)
 
 
 @app.command()

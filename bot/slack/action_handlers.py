@@ -31,7 +31,7 @@ from channels.slack.modals import (
     parse_reason,
 )
 from channels.slack.signing import ButtonValue, verify_button_value
-from channels.text import as_sentence
+from channels.text import format_error
 from storage.inbox import IdempotencyClaim
 
 Json = dict[str, Any]
@@ -62,7 +62,7 @@ class ActionHandlers:
             else:
                 await self._decide(click, bot, button, **_answer_fields_for_click(click, request))
         except Permanent as error:
-            self._post_ephemeral(click, f"Your response was not accepted: {as_sentence(error)}")
+            self._post_ephemeral(click, f"Your response was not accepted: {format_error(error)}")
 
     async def handle_view_submission(self, submission: ViewSubmission, bot: BotIdentity) -> Json | None:
         """Record the answer of a modal and return None, or return the response with which Slack updates the modal."""
@@ -80,7 +80,7 @@ class ActionHandlers:
         except InvalidArguments as error:
             return _first_field_error(submission, error)
         except Permanent as error:
-            return {"response_action": "update", "view": message_modal("Not accepted", as_sentence(error))}
+            return {"response_action": "update", "view": message_modal("Not accepted", format_error(error))}
         return None
 
     def _verified_button(self, interaction: BlockAction | ViewSubmission, bot: BotIdentity) -> ButtonValue:

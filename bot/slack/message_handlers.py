@@ -27,7 +27,7 @@ from channels.slack.inbound_events import (
     SessionStopped,
     ThreadRef,
 )
-from channels.text import as_sentence, truncate
+from channels.text import format_error, truncate
 from storage.inbox import IdempotencyClaim
 
 CHANNEL = "slack"
@@ -110,7 +110,7 @@ class MessageHandlers:
         try:
             await self.canceller.cancel_in_conversation(thread_id, user, IdempotencyClaim(CHANNEL, event.dedup_keys))
         except Permanent as error:
-            self.background_tasks.spawn(self.ephemeral.post(event.thread_ref, event.by, as_sentence(error)))
+            self.background_tasks.spawn(self.ephemeral.post(event.thread_ref, event.by, format_error(error)))
 
     async def _post(
         self,
@@ -124,7 +124,7 @@ class MessageHandlers:
         try:
             await self.conversations.post(keys, new_thread, claim, is_first=event.ts == event.thread_ref.thread_ts)
         except Conflict as error:
-            await self._report_rejection(event, bot, as_sentence(error))
+            await self._report_rejection(event, bot, format_error(error))
 
     async def _report_rejection(self, event: MessagePosted | MessageShortcut, bot: BotIdentity, reason: str) -> None:
         """Send the reason to the author, once: Slack delivers a mention twice, and both are rejected."""

@@ -97,13 +97,21 @@ class SlackChannel:
             self._status_updater.set_idle(destination, reason)
 
     async def send(
-        self, to: Address, message: Message, *, key: str, replaces: Receipt | None = None, maybe_sent: bool = False
+        self,
+        to: Address,
+        message: Message,
+        *,
+        key: str,
+        replaces: Receipt | None = None,
+        may_have_been_sent: bool = False,
     ) -> Receipt:
         """Post or update a message. The receipt's ref is `CHANNEL:TS` of its first part."""
         destination = await self._resolve_destination(to)
         if replaces is not None:
-            return await self._update_message(destination, message, key, replaces, maybe_sent=maybe_sent)
-        return await self._post_message(destination, message, key, maybe_sent=maybe_sent)
+            return await self._update_message(
+                destination, message, key, replaces, may_have_been_sent=may_have_been_sent
+            )
+        return await self._post_message(destination, message, key, may_have_been_sent=may_have_been_sent)
 
     async def _resolve_destination(self, to: Address) -> Destination:
         """Return the destination of an address; for a person, open the direct message channel with them."""
@@ -134,8 +142,10 @@ class SlackChannel:
         acquire = partial(self.rate_limiter.acquire, destination.channel)
         return SlackReplyStream(self.client, destination, transports, acquire, self.rate_limiter.sleep)
 
-    async def _post_message(self, destination: Destination, message: Message, key: str, *, maybe_sent: bool) -> Receipt:
-        sent = await self._find_sent_parts(destination, key) if maybe_sent else {}
+    async def _post_message(
+        self, destination: Destination, message: Message, key: str, *, may_have_been_sent: bool
+    ) -> Receipt:
+        sent = await self._find_sent_parts(destination, key) if may_have_been_sent else {}
         parts = await self._prepare_parts(message, destination.channel, key, sent)
         return await self._send_missing_parts(destination, message, key, parts, sent)
 
@@ -204,12 +214,12 @@ class SlackChannel:
         return str((await self._call_with_fallback("chat.postMessage", rendered, message, arguments))["ts"])
 
     async def _update_message(
-        self, destination: Destination, message: Message, key: str, replaces: Receipt, *, maybe_sent: bool
+        self, destination: Destination, message: Message, key: str, replaces: Receipt, *, may_have_been_sent: bool
     ) -> Receipt:
         """Update the message of a receipt. If it can no longer be edited, post a new one in its thread."""
         channel, ts = parse_message_ref(replaces)
         thread = Destination(channel, destination.thread_ts)
-        sent = await self._find_sent_parts(thread, key) if maybe_sent and message.card is None else {}
+        sent = await self._find_sent_parts(thread, key) if may_have_been_sent and message.card is None else {}
         parts = await self._prepare_parts(message, channel, key, sent)
         if message.card is None:
             await self._stop_stream(channel, ts)

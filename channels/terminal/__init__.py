@@ -15,7 +15,7 @@ class TerminalChannel:
     scheme: ClassVar[str] = "terminal"
     capabilities: ClassVar[Capabilities] = Capabilities(
         can_edit=True,
-        reply_instructions=("/approve {code}", "/deny {code} why", "/answer {code} text"),
+        reply_instructions=("/approve {code}", "/deny {code} REASON", "/answer {code} TEXT"),
         assurance=Assurance.MEDIUM,
     )
 

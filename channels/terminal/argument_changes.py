@@ -10,7 +10,7 @@ _JSON_STARTS = ('"', "{", "[")
 
 @dataclass(frozen=True)
 class ArgumentChanges:
-    """Arguments to change. `values` are JSON values; `bare_words` take the type of the value they replace."""
+    """Arguments to change. `values` are JSON values; `bare_words` are unquoted and get the type of the old value."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
     bare_words: Mapping[str, str] = field(default_factory=dict)

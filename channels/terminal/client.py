@@ -61,7 +61,7 @@ class LoggedEvent:
 
 @dataclass(frozen=True)
 class ConnectionChange:
-    """Change of the live log's connection: sent once when it is lost and once when it is back."""
+    """Change of the live log's connection. `follow` yields one when the connection is lost, and one when it is back."""
 
     is_lost: bool
 
@@ -74,12 +74,12 @@ class SseDecoder:
     _data: list[str] = field(default_factory=list)
 
     def feed(self, chunk: bytes) -> list[str]:
-        """Return the messages that this chunk completes. Only `data` is read: it includes the id and the type."""
+        """Return the messages that this chunk completes. Only `data` is read: its JSON contains the id and the type."""
         # A line may end in CR, LF or both: a CR at the end of a chunk is kept until the next byte is known.
-        text = self._buffer + chunk
-        kept = b"\r" if text.endswith(b"\r") else b""
-        *lines, rest = text.removesuffix(kept).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-        self._buffer = rest + kept
+        received = self._buffer + chunk
+        last_cr = b"\r" if received.endswith(b"\r") else b""
+        *lines, rest = received.removesuffix(last_cr).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        self._buffer = rest + last_cr
         return [message for line in lines if (message := self._feed_line(line)) is not None]
 
     def _feed_line(self, line: bytes) -> str | None:
@@ -138,14 +138,18 @@ class TerminalClient:
         return self.name and f"person:{self.name}"
 
     async def get(self, url_path: str, *, retries: int = 0, **query: Any) -> Json:
-        """Return the JSON at a path. None in the query is left out. Retry `retries` times without a response."""
+        """Return the JSON at a path; query values of None are left out.
+
+        If the server cannot be reached or reports a temporary failure, retry at most `retries` times.
+        """
         params = {name: value for name, value in query.items() if value is not None}
         return await self._request_with_retry(retries, "GET", url_path, params=params)
 
     async def post(self, url_path: str, body: Mapping[str, Any] | None = None, *, retries: int = 0) -> Json:
-        """Post to a path and return the response's JSON. None in the body is left out.
+        """Post to a path and return the response's JSON; body values of None are left out.
 
-        Retry `retries` times without a response. This is safe: all attempts have the same Idempotency-Key.
+        If the server cannot be reached or reports a temporary failure, retry at most `retries` times. This is safe,
+        because all attempts have the same Idempotency-Key.
         """
         content = {name: value for name, value in (body or {}).items() if value is not None}
         headers = {"Idempotency-Key": uuid4().hex, **({"Handrail-Channel": self.address} if self.address else {})}
@@ -153,19 +157,19 @@ class TerminalClient:
 
     async def list_all(self, url_path: str, name: str, *, max_items: int, **query: Any) -> list[Json]:
         """Return at most `max_items` objects of a paged list, newest first. `name` is the field with the items."""
-        found: list[Json] = []
+        items: list[Json] = []
         cursor = None
-        while len(found) < max_items:
-            page = await self.get(url_path, cursor=cursor, limit=min(PAGE_SIZE, max_items - len(found)), **query)
-            found += page[name]
+        while len(items) < max_items:
+            page = await self.get(url_path, cursor=cursor, limit=min(PAGE_SIZE, max_items - len(items)), **query)
+            items += page[name]
             if (cursor := page.get("next_cursor")) is None:
                 break
-        return found
+        return items
 
     async def get_readiness(self) -> Json:
         """Return the result of /readyz, also when a check failed.
 
-        Raises Unavailable without a response, and Conflict when the server is not Handrail.
+        Raises Unavailable if there is no response, and Conflict if the server is not Handrail.
         """
         response = await self._request("GET", "/readyz")
         with suppress(ValueError):
@@ -175,7 +179,7 @@ class TerminalClient:
     async def follow(self, thread_id: str, after: int = 0) -> AsyncIterator[LoggedEvent | ConnectionChange]:
         """Yield the thread's events after `after`, each once, without end. Reconnect when the connection is lost.
 
-        Raises the server's error when it refuses, such as ThreadNotFound.
+        Raises the error of a rejected request, such as ThreadNotFound.
         """
         is_lost, delays = False, _retry_delays()
         while True:
@@ -196,7 +200,7 @@ class TerminalClient:
             await self._sleep(next(delays))
 
     async def _stream_events(self, thread_id: str, after: int) -> AsyncGenerator[LoggedEvent | None]:
-        """Yield the events of one connection; first None when it is established."""
+        """Yield None when the connection is established, then its events."""
         decoder = SseDecoder()
         timeout = httpx.Timeout(STREAM_SILENCE_TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS)
         options: dict[str, Any] = {"params": {"after": after}, "headers": {"Accept": "text/event-stream"}}

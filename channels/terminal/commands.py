@@ -1,4 +1,4 @@
-"""Values for the commands that can be typed."""
+"""Commands that a person can type, one class each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -74,7 +74,7 @@ class ListRequests:
 
 @dataclass(frozen=True)
 class StartThread:
-    """Start a new thread with the next message; None keeps the agent."""
+    """Start a new thread with the next message; `agent` None keeps the current agent."""
 
     agent: str | None = None
 
@@ -93,7 +93,7 @@ class ListAgents:
 
 @dataclass(frozen=True)
 class WhoAmI:
-    """Show the owner of the token and the person to act as."""
+    """Show the owner of the token and the person for whom this terminal acts."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ AnswerCommand = Approve | Deny | Edit | AnswerQuestion
 
 
 def answer_body(command: AnswerCommand, arguments: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the body of the API call for a command. An edit changes these `arguments`."""
+    """Return the body of the API call for a command. `arguments` are those of the request, which an edit changes."""
     match command:
         case Approve(_, comment):
             return {"decision": "approve", "comment": comment}

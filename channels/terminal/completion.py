@@ -10,9 +10,9 @@ _COMMANDS_WITH_CODE = ("/approve", "/deny", "/edit", "/answer")
 
 @dataclass(frozen=True)
 class CompletionNames:
-    """Names to complete. `codes` has the codes of open requests, each with the names of its arguments."""
+    """Names that completion offers. The keys of `argument_names_by_code` are the codes of open requests."""
 
-    codes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    argument_names_by_code: Mapping[str, Sequence[str]] = field(default_factory=dict)
     agents: Sequence[str] = ()
     threads: Sequence[str] = ()
 
@@ -22,18 +22,18 @@ def list_completions(text: str, names: CompletionNames) -> tuple[str, ...]:
     if not text.startswith("/"):
         return ()
     words = text.split(" ")
-    return _filter_by_prefix(words[-1], _candidates(words[:-1], names))
+    return _filter_by_prefix(words[-1], _list_candidates(words[:-1], names))
 
 
-def _candidates(preceding_words: Sequence[str], names: CompletionNames) -> Iterable[str]:
+def _list_candidates(preceding_words: Sequence[str], names: CompletionNames) -> Iterable[str]:
     match preceding_words:
         case []:
             return COMMANDS
         case [command]:
             completions = {"/new": names.agents, "/thread": names.threads, "/requests": ("all",)}
-            return completions.get(command, names.codes if command in _COMMANDS_WITH_CODE else ())
+            return completions.get(command, names.argument_names_by_code if command in _COMMANDS_WITH_CODE else ())
         case ["/edit", code, *_]:
-            return (f"{name}=" for name in names.codes.get(code.upper(), ()))
+            return (f"{name}=" for name in names.argument_names_by_code.get(code.upper(), ()))
         case _:
             return ()
 

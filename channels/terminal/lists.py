@@ -55,7 +55,7 @@ def requests_table(
         )
         for r in requests
     ]
-    return table(("code", "status", "request", "decided by", "open until", "thread"), rows)
+    return table(("code", "status", "request", "deciders", "open until", "thread"), rows)
 
 
 def format_request_line(request: ApiRequest) -> str:
@@ -81,4 +81,5 @@ def shorten_ids(ids: Iterable[str]) -> Mapping[str, str]:
 
 
 def _common_prefix_length(one: str, other: str) -> int:
-    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((index for index, (a, b) in pairs if a != b), min(len(one), len(other)))

@@ -67,7 +67,9 @@ def thread_page(
     parts += [card_view(request, zone) for request in requests]
     steps = [event for event in events if event.type in _MESSAGE_EVENT_TYPES or event.type in _STEP_TEXTS]
     if (earlier := len(steps) - MAX_STEPS) > 0:
-        parts.append(info_view(f"{earlier} earlier steps; to see them: handrail threads events {thread.id}"))
+        parts.append(
+            info_view(f"{earlier} earlier steps are not shown; to see them: handrail threads events {thread.id}")
+        )
     return Group(*parts, "", _steps_table(steps[-MAX_STEPS:], zone))
 
 
@@ -94,14 +96,15 @@ def _detail_rows(thread: ApiThread, zone: tzinfo | None) -> Iterator[tuple[str, 
         yield (
             "budget",
             ", ".join(
-                _format_spending(kind, spending) for kind, spending in thread.budget.items() if _has_spending(spending)
+                _format_spending(kind, spending) for kind, spending in thread.budget.items() if _is_shown(spending)
             ),
         )
     if thread.labels:
         yield "labels", ", ".join(f"{name}={value}" for name, value in thread.labels.items())
 
 
-def _has_spending(spending: ApiSpending) -> bool:
+def _is_shown(spending: ApiSpending) -> bool:
+    """Return whether the budget's spending is worth a place on the page: it has a limit, or is not zero."""
     return spending.limit is not None or spending.spent > 0
 
 
@@ -129,13 +132,13 @@ def _step_text(event: LoggedEvent) -> Text:
 
 
 def _describe_actor(event: LoggedEvent) -> str:
-    """Return the name of the event's actor, and of the person who entered it when that is another one."""
-    entered_by = (_answer(event) or event.data).get("entered_by")
+    """Return the name of the event's actor, and the name of the person who acted on the actor's behalf, if any."""
+    entered_by = (_answer_data(event) or event.data).get("entered_by")
     suffix = f" (entered by {name_in(event.names, str(entered_by))})" if entered_by else ""
     return f"{event.speaker}{suffix}"
 
 
-def _answer(event: LoggedEvent) -> Mapping[str, Any]:
+def _answer_data(event: LoggedEvent) -> Mapping[str, Any]:
     return event.data.get("answer") or {} if event.type == "RequestAnswered" else {}
 
 
@@ -148,7 +151,7 @@ def _step_summary(event: LoggedEvent) -> str:
     if event.type == "ToolSucceeded":
         first, *others = str(event.data.get("summary") or "").splitlines() or [""]
         return display_value(first) + (f" … ({len(others)} more lines)" if others else "")
-    answer = _answer(event)
+    answer = _answer_data(event)
     rejection = (
         f"; it does not count: {display_value(answer.get('reason') or '')}" if answer.get("counted") is False else ""
     )

@@ -57,7 +57,7 @@ def _parse_approve(rest: str) -> TerminalCommand:
 
 def _parse_deny(rest: str) -> TerminalCommand:
     code, text = _split_code(rest)
-    return Deny(code, text or None) if code else ParseError("type /deny CODE, best followed by a reason")
+    return Deny(code, text or None) if code else ParseError("type /deny CODE and, if you can, a reason")
 
 
 def _parse_answer(rest: str) -> TerminalCommand:
@@ -114,20 +114,20 @@ _PARSERS: dict[str, ArgumentParser] = {
 }
 
 HELP = (
-    ("/approve [CODE] [comment]", "approve a request; you can omit the code when only one is open"),
-    ("/deny CODE why", "deny a request and tell the agent why"),
-    ("/edit CODE name=value", "approve a request with changed arguments"),
-    ("/answer CODE text", "answer a question"),
-    ("/requests [all]", "list open requests; all: closed ones too"),
+    ("/approve [CODE] [COMMENT]", "approve a request; you can omit the code when only one is open"),
+    ("/deny CODE REASON", "deny a request; the agent gets the reason"),
+    ("/edit CODE NAME=VALUE", "approve a request with changed arguments"),
+    ("/answer CODE TEXT", "answer a question"),
+    ("/requests [all]", "list open requests; with all, closed ones too"),
     ("/threads", "list the latest threads"),
     ("/thread ID", "switch to another thread"),
-    ("/new [agent]", "start a new thread"),
+    ("/new [AGENT]", "start a new thread, with this agent if you name one"),
     ("/agents", "list the agents"),
     ("/pause", "pause this thread: start nothing new until it is resumed"),
     ("/resume", "resume this thread"),
     ("/cancel", "cancel this thread and close its open request"),
     ("/whoami", "show your token and the person you act as"),
-    ("/as alice", "act as another person (needs a token with the admin scope)"),
+    ("/as NAME", "act as another person (needs a token with the admin scope)"),
     ("/quit", "leave the chat; the thread continues"),
 )
 """Commands and their help texts."""

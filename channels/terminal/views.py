@@ -10,7 +10,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from rich import box
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -24,7 +24,7 @@ from agents.visible_text import escape_hidden_characters, escape_hidden_except_n
 from channels.terminal.parser import HELP
 
 _NO_NAMES: Names = MappingProxyType({})
-_COLOURS = {
+_STATUSES_BY_COLOR = {
     "cyan": ("running", "waiting_for_time"),
     "yellow": ("open", "waiting_for_human"),
     "green": ("done", "approved", "answered"),
@@ -32,9 +32,9 @@ _COLOURS = {
     "magenta": ("paused",),
     "dim": ("cancelled", "superseded"),
 }
-_STYLES = {status: colour for colour, statuses in _COLOURS.items() for status in statuses}
-EDIT_EVENT_TYPES = ("MessageEdited", "MessageDeleted")
-"""Events that `edited_view` renders."""
+_STYLES_BY_STATUS = {status: color for color, statuses in _STATUSES_BY_COLOR.items() for status in statuses}
+MESSAGE_CHANGE_EVENT_TYPES = ("MessageEdited", "MessageDeleted")
+"""Events that `message_change_view` renders."""
 
 
 class _ApiObject(BaseModel):
@@ -59,15 +59,18 @@ class ApiAnswer(_ApiObject):
 
 
 class ApiDeciders(_ApiObject):
-    """People who may decide: those of a role, or named ones. `more` is the number that is not listed."""
+    """People who may decide: those of a role, or people named individually (`role` None).
+
+    `unlisted_count`, `more` in the API, is the number of people left out of `people`.
+    """
 
     role: str | None = None
     people: tuple[str, ...] = ()
-    more: int = 0
+    unlisted_count: int = Field(default=0, validation_alias="more")
 
 
 class ApiExplanation(_ApiObject):
-    """Explanation of a request in words, for the person who decides."""
+    """Texts that explain a request to the person who decides."""
 
     why: str = ""
     asked_by: str = ""
@@ -110,7 +113,7 @@ class ApiRequest(_ApiObject):
 
 
 class ApiSpending(_ApiObject):
-    """One kind of a budget. `limit` is None when it is unlimited."""
+    """Spending of a thread on one kind of budget. `limit` is None if there is no limit."""
 
     limit: float | None = None
     spent: float = 0.0
@@ -138,8 +141,8 @@ def message_view(name: str, text: str, style: str = "bold cyan") -> Text:
     return Text.assemble((f"{escape_hidden_characters(name)}: ", style), escape_hidden_except_newlines(text))
 
 
-def edited_view(name: str, text: str | None) -> Text:
-    """Return the view of an edited message, or of a deleted one when `text` is None."""
+def message_change_view(name: str, text: str | None) -> Text:
+    """Return the new text of an edited message. If `text` is None, return a line about the deletion of a message."""
     return info_view(f"{name} deleted a message") if text is None else message_view(f"{name} (edited)", text)
 
 
@@ -211,7 +214,7 @@ def _detail_lines(request: ApiRequest, zone: tzinfo | None) -> list[str]:
                 filter(
                     None,
                     (
-                        f"decided by {escape_hidden_characters(explanation.decided_by)}",
+                        f"can be decided by {escape_hidden_characters(explanation.decided_by)}",
                         escape_hidden_characters(explanation.progress),
                     ),
                 )
@@ -225,28 +228,28 @@ def _detail_lines(request: ApiRequest, zone: tzinfo | None) -> list[str]:
 
 def _answer_instructions(request: ApiRequest, viewer: str | None) -> list[str]:
     if request.kind == "approval":
-        return [f"/approve {request.code}", f"/deny {request.code} why"] if _may_approve(request, viewer) else []
+        return [f"/approve {request.code}", f"/deny {request.code} REASON"] if _may_approve(request, viewer) else []
     choices = [escape_hidden_characters(choice) for choice in request.choices or ()]
-    return [f"/answer {request.code} {'|'.join(choices) or 'text'}"]
+    return [f"/answer {request.code} {'|'.join(choices) or 'TEXT'}"]
 
 
 def _may_approve(request: ApiRequest, viewer: str | None) -> bool:
-    """Return whether the viewer may be one of the deciders, as far as the listed people show."""
+    """Return whether the viewer may be one of the deciders; True if the list of people is not complete."""
     if viewer is None or not request.deciders:
         return True
     people = {person for group in request.deciders for person in group.people}
-    return f"person:{viewer}" in people or any(group.role == "*" or group.more for group in request.deciders)
+    return f"person:{viewer}" in people or any(group.role == "*" or group.unlisted_count for group in request.deciders)
 
 
 def closed_view(request: ApiRequest, zone: tzinfo | None = None) -> Text:
     """Return the outcome of a request: who decided, when and on which channel."""
-    outcome = describe_outcome(request.status, request.answers, request.names, partial(_at, zone))
-    return Text(f"{request.code} {outcome}", style=_STYLES.get(request.status, ""))
+    outcome = describe_outcome(request.status, request.answers, request.names, partial(_format_when, zone))
+    return Text(f"{request.code} {outcome}", style=_STYLES_BY_STATUS.get(request.status, ""))
 
 
 def answer_view(request: ApiRequest, answer: ApiAnswer, zone: tzinfo | None = None) -> Text:
     """Return an answer that left the request open: one of several needed, an edit, or one that does not count."""
-    description = describe_answer(answer, request.names, partial(_at, zone))
+    description = describe_answer(answer, request.names, partial(_format_when, zone))
     return Text(f"{request.code} {description}; {_describe_open_state(request, answer)}", style="yellow")
 
 
@@ -259,7 +262,7 @@ def _describe_open_state(request: ApiRequest, answer: ApiAnswer) -> str:
     return f"still open, {escape_hidden_characters(progress)}" if progress else "still open"
 
 
-def _at(zone: tzinfo | None, at: datetime) -> str:
+def _format_when(zone: tzinfo | None, at: datetime) -> str:
     return f" at {format_local_time(at, zone)}"
 
 
@@ -270,7 +273,7 @@ def format_local_time(at: datetime, zone: tzinfo | None = None) -> str:
 
 def status_text(status: str) -> Text:
     """Return a status in its color."""
-    return Text(escape_hidden_characters(status), style=_STYLES.get(status, ""))
+    return Text(escape_hidden_characters(status), style=_STYLES_BY_STATUS.get(status, ""))
 
 
 def table(names: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
@@ -285,7 +288,7 @@ def table(names: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
 
 def help_table() -> Table:
     """Return the table of all commands."""
-    return table(("type", "to"), HELP)
+    return table(("command", "what it does"), HELP)
 
 
 def request_view(request: ApiRequest, zone: tzinfo | None = None) -> RenderableType:
@@ -298,8 +301,8 @@ def request_view(request: ApiRequest, zone: tzinfo | None = None) -> RenderableT
 def format_event(kind: str, data: Mapping[str, Any], names: Names = _NO_NAMES) -> str:
     """Return a summary of an event on one line."""
     fields = data
-    if isinstance(inner := data.get(_NESTED_FIELDS.get(kind, "")), dict):
-        fields = inner
+    if isinstance(nested := data.get(_NESTED_FIELDS.get(kind, "")), dict):
+        fields = nested
     items = ((name, fields[name]) for name in _SUMMARY_FIELDS.get(kind, _DEFAULT_SUMMARY_FIELDS) if fields.get(name))
     texts = [_format_recipients(value, names) if name == "to" else str(value) for name, value in items]
     return display_value(" ".join(texts[:2] if kind in _SUMMARY_FIELDS else texts[:1]))
@@ -326,8 +329,8 @@ _PUBLIC_SCHEMES = ("agent", "person", "role", "slack", "system", "terminal", "we
 
 def format_event_detail(kind: str, data: Mapping[str, Any], names: Names = _NO_NAMES) -> str:
     """Return a summary of an event with the file and line of an error, for the event log."""
-    where, line = data.get("where"), format_event(kind, data, names)
-    return f"{line} (at {display_value(where)})" if where else line
+    location, summary = data.get("where"), format_event(kind, data, names)
+    return f"{summary} (at {display_value(location)})" if location else summary
 
 
 _DEFAULT_SUMMARY_FIELDS = ("text", "summary", "error", "reason", "detail", "tool", "status", "to", "fires_at")

@@ -208,7 +208,7 @@ def test_terminal_gets_readable_lines_and_a_file_gets_json() -> None:
     assert "\x1b" not in terminal.getvalue()
 
 
-def test_terminal_gets_colours_by_default() -> None:
+def test_terminal_gets_colors_by_default() -> None:
     terminal = Terminal()
     configure_logging("info", None, terminal)
     log(LogEvent.SERVER_STARTED)

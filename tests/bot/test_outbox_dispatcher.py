@@ -65,7 +65,7 @@ async def test_message_survives_an_unexpected_error_of_its_channel(database: Dat
     ("error", "is_uncertain"),
     [(Unavailable("away"), False), (DeliveryUncertain("silence"), True), (ZeroDivisionError(), True)],
 )
-async def test_retry_after_an_uncertain_delivery_is_marked_as_maybe_sent(
+async def test_retry_after_an_uncertain_delivery_may_have_been_sent(
     database: Database, running_bot, bot_setup: BotSetup, error: Exception, is_uncertain: bool
 ) -> None:
     terminal = RecordingChannel("terminal")
@@ -78,10 +78,10 @@ async def test_retry_after_an_uncertain_delivery_is_marked_as_maybe_sent(
         harness.clock.advance(seconds=1)
         await harness.wait_until_settled(thread_id)
     # Another process may execute the retried job and does not know how the first attempt failed.
-    assert terminal.maybe_sent_flags == [False, is_uncertain or bot_setup.has_job_queue]
+    assert terminal.may_have_been_sent_flags == [False, is_uncertain or bot_setup.has_job_queue]
 
 
-async def test_message_from_before_a_restart_is_marked_as_maybe_sent(database_url: str, running_bot) -> None:
+async def test_message_from_before_a_restart_may_have_been_sent(database_url: str, running_bot) -> None:
     terminal = RecordingChannel("terminal")
     terminal.planned_errors = [Unavailable("away", retry_after=3600)]
     model = ScriptedModel(DoneForNow(message="one"))
@@ -94,7 +94,7 @@ async def test_message_from_before_a_restart_is_marked_as_maybe_sent(database_ur
         Database.open(database_url), channels=channels_with_terminal(terminal), clock=clock, run="b"
     ) as harness:
         await harness.wait_until_settled(thread_id)
-    assert terminal.maybe_sent_flags == [False, True]
+    assert terminal.may_have_been_sent_flags == [False, True]
 
 
 async def test_misconfigured_channel_reports_its_error_and_is_retried(database: Database, running_bot) -> None:

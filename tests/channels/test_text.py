@@ -10,10 +10,12 @@ from agents.messages import Message
 from channels.base import Capabilities
 from channels.rest import RestChannel
 from channels.terminal import TerminalChannel
-from channels.text import as_sentence, to_plain_text
+from channels.text import format_error, to_plain_text
 from tests.agents.factories import approval, question
 
-SMALL = Capabilities(max_length=1_600, reply_instructions=("/approve {code}", "/edit {code} json", "/deny {code} why"))
+SMALL = Capabilities(
+    max_length=1_600, reply_instructions=("/approve {code}", "/edit {code} json", "/deny {code} REASON")
+)
 
 
 @pytest.mark.parametrize("length", [2_400, 20_000])
@@ -27,7 +29,7 @@ def test_truncated_card_names_the_command_that_shows_it_all() -> None:
     text = to_plain_text(render_card(approval(arguments={"note": "x" * 2_400})), SMALL)
     assert "(2400 characters in all)" in text
     assert "handrail requests show ABCDE" in text
-    assert "/deny ABCDE why" in text
+    assert "/deny ABCDE REASON" in text
     assert "/approve" not in text
     assert "/edit" not in text
 
@@ -65,4 +67,4 @@ def test_text_fits_the_channel_limit(value: str, max_length: int) -> None:
 
 @pytest.mark.parametrize("message", ["the request is closed", "The request is closed."])
 def test_sentence_of_an_error_ends_with_one_full_stop(message: str) -> None:
-    assert as_sentence(ValueError(message)) == f"{message.removesuffix('.')}."
+    assert format_error(ValueError(message)) == f"{message.removesuffix('.')}."

@@ -180,7 +180,13 @@ class PagerChannel:
     capabilities: ClassVar[Capabilities] = Capabilities()
 
     async def send(
-        self, to: Address, message: Message, *, key: str, replaces: Receipt | None = None, maybe_sent: bool = False
+        self,
+        to: Address,
+        message: Message,
+        *,
+        key: str,
+        replaces: Receipt | None = None,
+        may_have_been_sent: bool = False,
     ) -> Receipt:
         kind = message_kind(message)
         self.kill_point.kill_if_reached(f"before sending {kind}")

@@ -48,7 +48,7 @@ class RecordingChannel:
     def __init__(self, scheme: str) -> None:
         self._scheme = scheme
         self.sent: list[tuple[Address, Message, Receipt | None]] = []
-        self.maybe_sent_flags: list[bool] = []
+        self.may_have_been_sent_flags: list[bool] = []
         self.planned_conversations: list[StartedConversation] = []
         self.planned_errors: list[Exception] = []
         self.error_raised = asyncio.Event()
@@ -62,9 +62,15 @@ class RecordingChannel:
         return Capabilities()
 
     async def send(
-        self, to: Address, message: Message, *, key: str, replaces: Receipt | None = None, maybe_sent: bool = False
+        self,
+        to: Address,
+        message: Message,
+        *,
+        key: str,
+        replaces: Receipt | None = None,
+        may_have_been_sent: bool = False,
     ) -> Receipt:
-        self.maybe_sent_flags.append(maybe_sent)
+        self.may_have_been_sent_flags.append(may_have_been_sent)
         if self.planned_errors:
             self.error_raised.set()
             raise self.planned_errors.pop(0)

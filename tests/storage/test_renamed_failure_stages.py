@@ -24,7 +24,10 @@ STAGES = (*get_args(FailureStage), None)
 OLD_STAGES = ["unbegun", "look", "postponed", None]
 EVENTS: list[KnownEvent] = [
     *opening_events(),
-    *(ToolFailed(at=START_TIME, actor=Address("tool:t"), call_id="call_1", error=ERROR, stage=stage) for stage in STAGES),
+    *(
+        ToolFailed(at=START_TIME, actor=Address("tool:t"), call_id="call_1", error=ERROR, stage=stage)
+        for stage in STAGES
+    ),
 ]
 
 

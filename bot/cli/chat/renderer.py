@@ -7,12 +7,12 @@ from rich.console import RenderableType
 
 from channels.terminal.client import LoggedEvent
 from channels.terminal.views import (
-    EDIT_EVENT_TYPES,
+    MESSAGE_CHANGE_EVENT_TYPES,
     ApiRequest,
     answer_view,
     card_view,
     closed_view,
-    edited_view,
+    message_change_view,
     error_view,
     format_event,
     info_view,
@@ -50,8 +50,8 @@ class EventRenderer:
         """Yield the views of an event. Requests are rendered by `render_request_changes` instead."""
         if event.type == "MessageReceived":
             yield from self._render_message(event)
-        elif event.type in EDIT_EVENT_TYPES:
-            yield edited_view(event.speaker, event.data.get("text"))
+        elif event.type in MESSAGE_CHANGE_EVENT_TYPES:
+            yield message_change_view(event.speaker, event.data.get("text"))
         elif event.type == "NoticeGiven":
             yield info_view(event.data["text"])
         elif event.type == "ReplyChosen":

@@ -145,7 +145,7 @@ def test_one_person_decides_the_request_of_another(folder):
         alice.type_line("deploy v1.4.0 to production")
         code = bob.wait_for_output("why").partition("/approve ")[2].split()[0]
         assert "asked for by Alice" in bob.output
-        alice.wait_for_output("decided by release (Bob)")
+        alice.wait_for_output("can be decided by release (Bob)")
         assert "/approve" not in alice.wait_for_output("in thread")
         alice.type_line(f"/approve {code}")
         alice.wait_for_output("not allowed to decide this request")

@@ -147,7 +147,7 @@ async def test_card_shows_reason_requester_approvers_and_progress(database: Data
         for text in (
             "Why, in the agent's words: It is <!here> tested.",
             "asked for by Alice Ng",
-            "decided by release (Bob Ito, Carol Diaz)",
+            "can be decided by release (Bob Ito, Carol Diaz)",
             "0 of 2 so far",
             "without an answer by then nothing is done",
         ):

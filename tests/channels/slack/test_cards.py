@@ -207,7 +207,7 @@ def test_card_shows_the_reason_and_the_approvers() -> None:
     assert [element["text"] for element in why["elements"]] == ["Why, in the agent's words: It is <!here> tested."]
     assert [element["text"] for element in details["elements"]] == [
         "asked for by Alice Ng",
-        "decided by release (Bob Ito)",
+        "can be decided by release (Bob Ito)",
         "1 of 2 so far: Bob Ito",
         "open until <!date^1795264200^{date_short_pretty} {time}|2026-11-21 12:30 UTC>",
         "without an answer by then nothing is done",

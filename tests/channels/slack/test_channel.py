@@ -181,7 +181,7 @@ async def test_retry_finds_a_message_that_may_have_arrived(cut: str) -> None:
         with pytest.raises(DeliveryUncertain):
             await harness.channel.send(address, approval(), key="thr_1:card")
         harness.clock.advance(seconds=2)
-        receipt = await harness.channel.send(address, approval(), key="thr_1:card", maybe_sent=True)
+        receipt = await harness.channel.send(address, approval(), key="thr_1:card", may_have_been_sent=True)
         (card,) = [m for m in harness.slack.workspace.thread_messages(OPS, root.ts) if m.is_from_bot]
         card.is_seen = True
         assert receipt.ref == f"{OPS}:{card.ts}"
@@ -191,7 +191,7 @@ async def test_sends_the_message_if_lookup_is_not_permitted() -> None:
     async with running_channel() as harness:
         _, address = await harness.start_thread()
         harness.slack.fail_next("conversations.replies", error="missing_scope")
-        await harness.channel.send(address, Message(text="hello"), key="k", maybe_sent=True)
+        await harness.channel.send(address, Message(text="hello"), key="k", may_have_been_sent=True)
         assert harness.bot_texts() == ["hello"]
 
 
@@ -206,7 +206,7 @@ async def test_retry_sends_only_the_missing_parts() -> None:
             await _advance_clock_until_done(harness, sending)
         assert raised.value.retry_after == 30
         harness.clock.advance(seconds=30)
-        await harness.channel.send(address, message, key="k", maybe_sent=True)
+        await harness.channel.send(address, message, key="k", may_have_been_sent=True)
         assert [text[:1] for text in harness.bot_texts()] == ["a", "b"]
 
 
@@ -218,9 +218,9 @@ async def test_lookup_ignores_messages_of_other_users() -> None:
             await alice.reply(root, f"chatter {n}")
         await harness.channel.send(address, Message(text="one"), key="k1")
         harness.clock.advance(seconds=1)
-        await harness.channel.send(address, Message(text="two"), key="k2", maybe_sent=True)
+        await harness.channel.send(address, Message(text="two"), key="k2", may_have_been_sent=True)
         harness.clock.advance(seconds=1)
-        await harness.channel.send(address, Message(text="one"), key="k1", maybe_sent=True)
+        await harness.channel.send(address, Message(text="one"), key="k1", may_have_been_sent=True)
         assert harness.bot_texts() == ["one", "two"]
         assert [call.args.get("cursor") for call in harness.slack.calls if "replies" in call.method] == [
             None,

@@ -85,11 +85,11 @@ async def test_retry_after_an_uncertain_delivery_leaves_one_file(method: str, cu
         harness.slack.cut_next(method, cut)  # type: ignore[arg-type]  # parametrized with its two values
         with pytest.raises(DeliveryUncertain):
             await send(harness, address)
-        receipt = await send(harness, address, maybe_sent=True)
+        receipt = await send(harness, address, may_have_been_sent=True)
         first, file = bot_messages(harness, root)
         assert file_contents(harness, [first, file]) == [REPLY]
         assert receipt.ref == f"{OPS}:{first.ts}"
-        repeated = await send(harness, address, maybe_sent=True)
+        repeated = await send(harness, address, may_have_been_sent=True)
         assert (repeated, len(bot_messages(harness, root))) == (receipt, 2)
 
 
@@ -103,7 +103,7 @@ async def test_streamed_reply_is_replaced_and_followed_by_one_file() -> None:
         harness.slack.cut_next(COMPLETE_METHOD, "after")
         with pytest.raises(DeliveryUncertain):
             await send(harness, address, replaces=streamed_message)
-        await send(harness, address, replaces=streamed_message, maybe_sent=True)
+        await send(harness, address, replaces=streamed_message, may_have_been_sent=True)
         first, file = bot_messages(harness, root)
         assert first.ts == card.message.ts
         assert file_contents(harness, [first, file]) == [REPLY]
@@ -131,7 +131,7 @@ async def test_rejected_file_share_sends_the_rest_as_messages() -> None:
         receipt = await send(harness, address)
         messages = bot_messages(harness, root)
         assert join_markdown(messages).replace("`", "") == REPLY
-        assert (await send(harness, address, maybe_sent=True)).ref == receipt.ref
+        assert (await send(harness, address, may_have_been_sent=True)).ref == receipt.ref
         assert bot_messages(harness, root) == messages
         assert len(rejected) == 1
 

@@ -114,7 +114,7 @@ def test_message_is_never_a_command(text):
 
 @pytest.mark.parametrize("usage", [usage for usage, _ in HELP])
 def test_parses_every_usage_in_the_help(usage):
-    bare = usage.replace("[CODE] [comment]", "CODE").replace("[all]", "all").replace("[agent]", "deploy")
+    bare = usage.replace("[CODE] [COMMENT]", "CODE").replace("[all]", "all").replace("[AGENT]", "deploy")
     example = bare.replace("CODE", "K7Q2M").replace("ID", "thr_1")
     assert not isinstance(parse_line(example), ParseError)
 

@@ -15,7 +15,7 @@ from channels.terminal.views import (
     answer_view,
     card_view,
     closed_view,
-    edited_view,
+    message_change_view,
     error_view,
     format_event,
     help_table,
@@ -87,7 +87,7 @@ def test_card_has_the_call_the_requester_the_deadline_and_commands():
         "open until 2026-03-01 09:30 UTC",
         "in thread thr_1",
         "/approve K7Q2M",
-        "/deny K7Q2M why",
+        "/deny K7Q2M REASON",
     ):
         assert text in output
 
@@ -170,7 +170,7 @@ def test_card_has_the_explanation():
     for text in (
         "why, in the agent's words: It is tested.",
         "asked for by Alice Ng",
-        "decided by release (Bob Ito, Carol Diaz); 1 of 2 so far: Bob Ito",
+        "can be decided by release (Bob Ito, Carol Diaz); 1 of 2 so far: Bob Ito",
         "open until 2026-03-01 09:30 UTC; without an answer by then nothing is done",
     ):
         assert text in output
@@ -256,8 +256,8 @@ def test_events_have_a_summary(kind, data, summary):
 
 
 def test_edited_and_deleted_messages_are_marked():
-    assert render(edited_view("alice", "not v1\x1b[2J")) == "alice (edited): not v1\\x1b[2J\n"
-    assert render(edited_view("al\x1bice", None)) == "al\\x1bice deleted a message\n"
+    assert render(message_change_view("alice", "not v1\x1b[2J")) == "alice (edited): not v1\\x1b[2J\n"
+    assert render(message_change_view("al\x1bice", None)) == "al\\x1bice deleted a message\n"
 
 
 def test_help_lists_every_command():
