@@ -20,9 +20,9 @@ from channels.terminal.views import (
     MESSAGE_CHANGE_EVENT_TYPES,
     ApiRequest,
     ApiThread,
-    message_change_view,
     format_event_detail,
     info_view,
+    message_change_view,
     message_view,
     table,
 )
@@ -130,7 +130,9 @@ async def _post_message(server: TerminalClient, id_or_prefix: str, text: str) ->
 
 def _render_message(event: Mapping[str, Any]) -> RenderableType:
     author, text = name_in(event.get("names") or {}, event["actor"]), event["data"].get("text")
-    return message_change_view(author, text) if event["type"] in MESSAGE_CHANGE_EVENT_TYPES else message_view(author, text)
+    return (
+        message_change_view(author, text) if event["type"] in MESSAGE_CHANGE_EVENT_TYPES else message_view(author, text)
+    )
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Handlers for buttons and modals. An answer is recorded, or rejected with a reason, before Slack is acknowledged."""
+"""Handlers for buttons and modals. They record or reject an answer before Slack's request is acknowledged."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -112,7 +112,7 @@ class ActionHandlers:
         )
 
     async def _open_modal(self, click: BlockAction, bot: BotIdentity, button: ButtonValue, request: Request) -> None:
-        """Open a modal. The permission is checked first, so that people do not fill in a modal in vain."""
+        """Open a modal. Check the permission first, so that no person fills in a modal whose answer is rejected."""
         self._check_answer_allowed(click, bot, button, request, _DECISION_BY_ACTION.get(click.action, "approve"))
         thread = click.thread_ref
         modal_context = ModalContext(click.signed_value, thread.channel, click.message_ts, thread.thread_ts)
@@ -127,7 +127,7 @@ class ActionHandlers:
     def _details_view(
         self, interaction: BlockAction | ViewSubmission, bot: BotIdentity, button: ButtonValue, request: Request
     ) -> Json:
-        """Return one page of the complete card. Raises StaleApproval if the request has changed since."""
+        """Return one page of the complete card. Raises StaleApproval if the request is not the one on the card."""
         card = render_card(request).card
         if request.digest != button.digest or card is None:
             raise StaleApproval(details=request)

@@ -12,14 +12,14 @@ from channels.slack.suggestions import suggested_prompts
 
 @dataclass(frozen=True)
 class AppHome:
-    """Publishes the Home tab and sets suggested prompts, each time a user opens the tab."""
+    """Publishes the Home tab when a user opens it, and sets suggested prompts when a user opens the Messages tab."""
 
     client: SlackClient
     overviews: OverviewQuery
     roster: Roster
 
     async def handle_opened(self, event: AppHomeOpened, bot: BotIdentity) -> None:
-        """Publish the Home tab or set the prompts. Raises the errors of SlackClient, and StoreUnavailable."""
+        """Publish the tab or set the prompts. Raises the errors of SlackClient, and StoreUnavailable."""
         if event.tab == "home":
             view = render_app_home(await self.overviews.load_overview(event.by, bot, has_links=True))
             await self.client.call("views.publish", user_id=event.by.id.rpartition("/")[2], view=view)

@@ -1,6 +1,6 @@
-"""Background tasks that run after Slack was acknowledged.
+"""Background tasks that outlive the handling of a Slack request, which is acknowledged without waiting for them.
 
-They are not retried, so use them only for best-effort work such as ephemeral messages.
+A failed task is logged and not retried. Use one only for best-effort work such as ephemeral messages.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ class BackgroundTasks:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def spawn(self, awaitable: Awaitable[object]) -> None:
-        """Start a task; an error is logged."""
+        """Start a task for the awaitable. If it fails, log the error."""
         task = asyncio.ensure_future(_run_and_log(awaitable))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -26,10 +26,10 @@ class BackgroundTasks:
     async def stop(self, grace_seconds: float) -> None:
         """Wait at most this many seconds for the running tasks, then cancel the rest."""
         if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=grace_seconds)
-            for task in late:
+            _, unfinished = await asyncio.wait(self._tasks, timeout=grace_seconds)
+            for task in unfinished:
                 task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await asyncio.gather(*unfinished, return_exceptions=True)
 
 
 async def _run_and_log(awaitable: Awaitable[object]) -> None:

@@ -27,7 +27,7 @@ class ThreadCanceller:
     async def cancel_in_conversation(self, thread_id: str, user: ResolvedUser, claim: IdempotencyClaim) -> None:
         """Cancel the thread of the conversation in which the user acted; Slack restricts that to its members.
 
-        Raises WrongState, and Forbidden for a user without a linked person who is no requester of the thread.
+        Raises WrongState, and Forbidden if the user is neither linked to a person nor a requester of the thread.
         """
         state = await self.thread_control.engine.load(thread_id)
         if user.person is None and user.address not in state.requesters:

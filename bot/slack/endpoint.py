@@ -24,7 +24,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class SlackEndpoint:
-    """Verifies and dispatches requests of Slack; without a signing secret it rejects all of HTTP."""
+    """Verifies and dispatches requests of Slack. Without a signing secret, it rejects every HTTP request."""
 
     dispatcher: SlackEventDispatcher
     signing_secrets: tuple[str, ...]
@@ -35,7 +35,7 @@ class SlackEndpoint:
     ) -> Json | None:
         """Handle a request and return the response's body, None for an empty one.
 
-        Raises Forbidden, InvalidInput, and Retryable, after which Slack sends the request again.
+        Raises Forbidden, InvalidInput, and Retryable. After Retryable, Slack sends the request again.
         """
         try:
             verify_signature(
@@ -50,7 +50,7 @@ class SlackEndpoint:
     async def handle_envelope(self, kind: str, payload: Any) -> Json | None:
         """Handle an envelope of Socket Mode and return the acknowledgement's payload.
 
-        Raises NotAcknowledged if Slack should send it again.
+        Raises NotAcknowledged if Slack should send the envelope again.
         """
         try:
             return await self._dispatch(unpack_socket_envelope(kind, payload))

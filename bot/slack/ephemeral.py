@@ -1,4 +1,4 @@
-"""Ephemeral messages and modals, which only one user sees. They are not stored and not retried."""
+"""Ephemeral messages and modals, which only one user sees. Handrail does not store them, and sends them only once."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +7,7 @@ from agents.addresses import Address
 from agents.errors import Permanent
 from channels.slack.cards import MAX_TEXT_LENGTH, sections_of
 from channels.slack.client import SlackClient
-from channels.slack.escaping import INERT, escape_hidden_except_whitespace, escape_mrkdwn, truncate
+from channels.slack.escaping import NO_PARSING, escape_hidden_except_whitespace, escape_mrkdwn, truncate
 from channels.slack.inbound_events import ThreadRef
 
 NOT_IN_CHANNEL_TEXT = "I cannot reply here because I am not in this channel. Invite me and use the shortcut again."
@@ -22,19 +22,20 @@ class EphemeralMessages:
     async def post(
         self, thread_ref: ThreadRef, user_address: Address, text: str, *, about_ts: str | None = None
     ) -> None:
-        """Post a message for one user in a thread; `about_ts` is the ts of the message that it concerns.
+        """Post an ephemeral message in a thread. `about_ts` is the ts of the message that it is about.
 
-        About the root message it is posted in the channel: Slack shows no ephemeral message in a thread without replies
-        (docs.slack.dev/reference/methods/chat.postEphemeral). Raises the errors of SlackClient.
+        A message about the root message is posted in the channel instead, because Slack shows no ephemeral message in a
+        thread without replies (docs.slack.dev/reference/methods/chat.postEphemeral). Raises the errors of SlackClient.
         """
         user = user_address.id.rpartition("/")[2]
-        shown = truncate(escape_hidden_except_whitespace(text), MAX_TEXT_LENGTH)
+        visible_text = truncate(escape_hidden_except_whitespace(text), MAX_TEXT_LENGTH)
         thread = {} if about_ts == thread_ref.thread_ts else {"thread_ts": thread_ref.thread_ts}
-        content = {"text": escape_mrkdwn(shown, MAX_TEXT_LENGTH), "blocks": list(sections_of(shown)), **INERT}
+        fallback_text, blocks = escape_mrkdwn(visible_text, MAX_TEXT_LENGTH), list(sections_of(visible_text))
+        content = {"text": fallback_text, "blocks": blocks, **NO_PARSING}
         await self.client.call("chat.postEphemeral", channel=thread_ref.channel, user=user, **thread, **content)
 
     async def ask_for_invite(self, thread_ref: ThreadRef, response_url: str) -> None:
-        """Ask the user of a shortcut to invite the bot, if it cannot read the channel."""
+        """Ask the user of a shortcut to invite the bot, if the bot cannot read the channel."""
         try:
             await self.client.call(
                 "conversations.replies", channel=thread_ref.channel, ts=thread_ref.thread_ts, limit=1
@@ -43,5 +44,8 @@ class EphemeralMessages:
             await self.client.post_to_response_url(response_url, NOT_IN_CHANNEL_TEXT)
 
     async def open_modal(self, trigger_id: str, view: dict[str, Any]) -> None:
-        """Open a modal. A trigger expires after three seconds. Raises the errors of SlackClient."""
+        """Open a modal for the interaction of `trigger_id`, which expires three seconds after the interaction.
+
+        Raises the errors of SlackClient.
+        """
         await self.client.call("views.open", trigger_id=trigger_id, view=view)

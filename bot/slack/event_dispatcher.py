@@ -1,6 +1,6 @@
 """Dispatch of parsed Slack events to handlers.
 
-Durable effects are committed before the request is acknowledged; best-effort replies follow in the background.
+Handlers commit durable effects before Slack's request is acknowledged. Best-effort replies follow in the background.
 """
 
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class SlackEventDispatcher:
     async def dispatch(self, event: SlackEvent, bot: BotIdentity) -> Json | None:
         """Handle an event and return the response's body, None for an empty one.
 
-        Raises Retryable, after which Slack sends the event again.
+        Raises Retryable; Slack then sends the event again.
         """
         match event:
             case UrlVerification():

@@ -47,7 +47,7 @@ class MessageHandlers:
     background_tasks: BackgroundTasks
 
     async def handle_message(self, message: MessagePosted, bot: BotIdentity) -> None:
-        """Post the message to its thread, once. Messages of external users and of unlinked threads are ignored."""
+        """Post the message to its thread, once. Ignore it if its author is external or `_is_relevant` is false."""
         user = resolve_user(message.by, bot, self.roster.people)
         agent, text = split_agent_prefix(message.text, self.roster.agents)
         text = _append_file_names(text, message.files)
@@ -65,7 +65,7 @@ class MessageHandlers:
         await self._post(message, _with_default_text(incoming), bot, agent)
 
     async def handle_edit(self, edit: MessageChanged | MessageDeleted, bot: BotIdentity) -> None:
-        """Record an edit or deletion. Slack does not report who deleted a message: the author counts as the actor."""
+        """Record an edit or deletion by the author of the message: Slack does not report who deleted a message."""
         thread_id = await self._find_thread(edit.thread_ref, bot)
         if thread_id is None or edit.by is None:
             return
@@ -83,7 +83,7 @@ class MessageHandlers:
             await self.conversations.threads.edit_message(thread_id, incoming, claim=claim)
 
     async def handle_shortcut(self, shortcut: MessageShortcut, bot: BotIdentity) -> None:
-        """Post the message of a shortcut to its thread. It is unverified, unless the user of the shortcut wrote it."""
+        """Post the message of a shortcut to its thread. Only the user's own messages are verified."""
         user = resolve_user(shortcut.by, bot, self.roster.people)
         if is_external(shortcut.by, bot, user):
             return
@@ -102,7 +102,7 @@ class MessageHandlers:
             self.background_tasks.spawn(self.ephemeral.ask_for_invite(shortcut.thread_ref, shortcut.response_url))
 
     async def handle_session_stopped(self, event: SessionStopped, bot: BotIdentity) -> None:
-        """Cancel the thread; a user who may not do that gets an ephemeral message."""
+        """Cancel the thread. A user who may not cancel it gets an ephemeral message with the reason."""
         thread_id = await self._find_thread(event.thread_ref, bot)
         if thread_id is None:
             return
@@ -127,7 +127,7 @@ class MessageHandlers:
             await self._report_rejection(event, bot, format_error(error))
 
     async def _report_rejection(self, event: MessagePosted | MessageShortcut, bot: BotIdentity, reason: str) -> None:
-        """Send the reason to the author, once: Slack delivers a mention twice, and both are rejected."""
+        """Send the reason to the author once, although Slack delivers a mention twice and both deliveries fail."""
         thread_id = await self._find_thread(event.thread_ref, bot)
         claim = IdempotencyClaim(CHANNEL, event.dedup_keys)
         if thread_id is None or await self.conversations.threads.record_ignored(thread_id, claim):
@@ -173,7 +173,7 @@ def _message_ref(thread_ref: ThreadRef, ts: str) -> str:
 
 
 def _with_default_text(message: IncomingMessage) -> IncomingMessage:
-    """Return the message with its first quote as its text if it has none; a message without both becomes `help`."""
+    """Return the message with a text: if it has none, that of its first quote; without quotes, the command `help`."""
     quotes = tuple(Quote(text=truncate(quote.text, MAX_TEXT_LENGTH), author=quote.author) for quote in message.quotes)
     if message.text or not quotes:
         return message.model_copy(update={"text": message.text or "help", "quotes": quotes})

@@ -1,4 +1,4 @@
-"""Query for the overview of a Slack user: the requests that wait for them, and their threads."""
+"""Query for the overview of a Slack user: the requests that they can decide, and their threads."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,7 +34,7 @@ class OverviewQuery:
     client: SlackClient
 
     async def load_overview(self, user_address: Address, bot: BotIdentity, *, has_links: bool = False) -> Overview:
-        """Return the overview of one user. `has_links` adds permalinks, which takes one call of Slack per row."""
+        """Return the overview of one user. `has_links` adds permalinks, with one call to Slack per row."""
         user = resolve_user(user_address, bot, self.roster.people)
         requests = await RequestQuery(decidable_by(user.person), "open").fetch(self.database, MAX_ITEMS)
         threads = await self.list_threads(user)
@@ -78,7 +78,9 @@ def _slack_root_message(origin: Address) -> tuple[str, str] | None:
     The origin may be an invalid Slack address, because callers of the API choose it.
     """
     try:
-        found = parse_destination(origin) if origin.scheme == "slack" else None
+        destination = parse_destination(origin) if origin.scheme == "slack" else None
     except Permanent:
         return None
-    return (found.channel, found.thread_ts) if isinstance(found, Destination) and found.thread_ts is not None else None
+    if not isinstance(destination, Destination) or destination.thread_ts is None:
+        return None
+    return destination.channel, destination.thread_ts

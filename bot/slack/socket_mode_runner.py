@@ -1,4 +1,4 @@
-"""Runner that keeps a Socket Mode connection open. It replaces a connection that the SDK fails to renew."""
+"""Runner that keeps a Socket Mode connection open, and opens another one if the SDK fails to renew it."""
 
 import asyncio
 from collections.abc import Callable, MutableMapping
@@ -26,7 +26,7 @@ RUNNER_NAME = "socket:slack"
 
 @dataclass
 class SocketModeRunner:
-    """Runs one connection at a time; while there is none, `channel_errors` has an entry."""
+    """Runs one connection at a time. While no connection is open, `channel_errors` has an entry for it."""
 
     socket_factory: Callable[[], SocketModeConnection]
     channel_errors: MutableMapping[str, str]
@@ -41,7 +41,7 @@ class SocketModeRunner:
         self._task = asyncio.create_task(self.loops.supervise(RUNNER_NAME, self._run, self._stopping))
 
     async def stop(self) -> None:
-        """Stop; Slack delivers envelopes again that are not acknowledged within the grace period."""
+        """Stop. Slack delivers an envelope again if it is not acknowledged within the grace period."""
         self._stopping.set()
         if self._task is not None:
             await asyncio.wait([self._task], timeout=SHUTDOWN_GRACE_SECONDS)
@@ -60,7 +60,7 @@ class SocketModeRunner:
         socket = self.socket_factory()
         try:
             return await self._connect_and_monitor(socket)
-        except Exception as error:  # noqa: BLE001 - after any error of the SDK another connection is tried
+        except Exception as error:  # noqa: BLE001 - after any error of the SDK, another connection is opened
             self.loops.failure_counts[RUNNER_NAME] += 1
             self._report_lost(error)
             return False
@@ -83,6 +83,6 @@ class SocketModeRunner:
 
     def _report_lost(self, error: Exception | None = None) -> None:
         self.channel_errors[RUNNER_NAME] = (
-            "the Socket Mode connection is down; SLACK_APP_TOKEN may be wrong, or Slack cannot be reached"
+            "the Socket Mode connection is down; check SLACK_APP_TOKEN and whether this machine can reach Slack"
         )
         log(LogEvent.SOCKET_LOST, level="warning", channel="slack", error=error, trace=error)

@@ -29,5 +29,5 @@ def resolve_user(user_address: Address, bot: BotIdentity, people: People) -> Res
 
 
 def is_external(user_address: Address, bot: BotIdentity, user: ResolvedUser) -> bool:
-    """Return whether the user belongs to another workspace or organisation and is not linked to a person."""
+    """Return whether the user belongs to another workspace or organization and is not linked to a person."""
     return user.person is None and user_address.id.partition("/")[0] not in bot.internal_teams

@@ -41,7 +41,7 @@ def split_action_id(action_id: str, value: str | None) -> tuple[str, int | None]
 
 @dataclass(frozen=True)
 class ModalContext:
-    """Card from which a modal was opened, kept in `private_metadata`, because a submission names no message.
+    """Card from which a modal was opened. It is kept in `private_metadata`: a submission does not name a message.
 
     `page` is the index of the card's page that is shown next.
     """

@@ -13,7 +13,7 @@ from channels.slack.client import SlackClient
 from channels.slack.destinations import Destination
 
 SHOW_DELAY_SECONDS = 0.3
-"""Delay before a status is shown: shorter work shows none."""
+"""Delay before a status is shown. Work that ends earlier shows no status."""
 
 MIN_INTERVAL_SECONDS = 1.0
 """Interval between two threads that begin to show a status: Slack permits about 50 changes per minute."""
@@ -34,6 +34,8 @@ class AgentStatus:
 
 @dataclass
 class _ThreadStatus:
+    """Status of one thread: the `target` to show, and the `current` one that Slack shows, None before the first."""
+
     target: AgentStatus
     current: AgentStatus | None = None
     task: asyncio.Task[None] | None = None
@@ -46,7 +48,7 @@ class _ThreadStatus:
 
 @dataclass
 class StatusUpdater:
-    """Updates the status of each thread in the background. Only the latest status is sent; this is best-effort."""
+    """Updates the status of each thread in the background. Only the latest status is sent, as a best-effort call."""
 
     client: SlackClient
     monotonic: Callable[[], float]
@@ -92,11 +94,11 @@ class StatusUpdater:
 
     async def _send(self, destination: Destination, thread: _ThreadStatus) -> bool:
         """Send the target status and return whether that succeeded; after a failure, wait before returning."""
-        target, before = thread.target, thread.current or AgentStatus("")
+        target, current = thread.target, thread.current or AgentStatus("")
         try:
-            if target.session_status != before.session_status:
+            if target.session_status != current.session_status:
                 await self._call("agents.sessions.setStatus", destination, target.session_status)
-            if target.activity != before.activity:
+            if target.activity != current.activity:
                 await self._call("assistant.threads.setStatus", destination, target.activity)
         except Retryable as error:
             await self.sleep(error.retry_after or _RETRY_DELAY_SECONDS)

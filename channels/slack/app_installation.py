@@ -1,4 +1,4 @@
-"""Detection of the app installation that a Slack payload belongs to: one workspace, or a whole organisation.
+"""Detection of the app installation that a Slack payload belongs to: one workspace, or a whole organization.
 
 Slack names it in `authorizations` of events (docs.slack.dev/apis/events-api), in `team` and `enterprise` of
 interactions, and in `team_id` and `enterprise_id` of commands. Malformed fields count as missing.
@@ -26,7 +26,7 @@ class _InstallationRef:
 
 
 def identity_from_auth_test(response: Mapping[str, Any]) -> BotIdentity:
-    """Return the identity from a response of `auth.test`, where an organisation's team is missing or its own id."""
+    """Return the identity from a response of `auth.test`, where an organization's team is missing or its own id."""
     team, enterprise = _team_id_or_empty(response.get("team_id")), _team_id_or_empty(response.get("enterprise_id"))
     if team.startswith("E"):
         team, enterprise = "", enterprise or team
@@ -48,7 +48,7 @@ def identity_from_payload(payload: Mapping[str, Any]) -> BotIdentity | None:
 
 
 def with_payload_workspace(bot: BotIdentity, payload: Mapping[str, Any]) -> BotIdentity:
-    """Return the identity of an organisation's installation with the payload's workspace, whose users are internal."""
+    """Return the identity of an organization's installation with the payload's workspace, whose users are internal."""
     installation = _parse_installation(payload)
     is_of_org = not bot.enterprise or installation.enterprise == bot.enterprise
     return replace(bot, workspace=installation.workspace) if not bot.team and is_of_org else bot
@@ -71,19 +71,19 @@ def _parse_installation(payload: Mapping[str, Any]) -> _InstallationRef:
 def _parse_event_installation(payload: Mapping[str, Any]) -> _InstallationRef:
     """Parse the installation of an event.
 
-    In an externally shared channel `team_id` and `enterprise_id` may be another organisation's, so they do not count.
+    In an externally shared channel `team_id` and `enterprise_id` may be another organization's, so they do not count.
     """
     authorizations = payload.get("authorizations")
-    granted = _object_or_empty(authorizations[0] if isinstance(authorizations, list) and authorizations else None)
+    authorization = _object_or_empty(authorizations[0] if isinstance(authorizations, list) and authorizations else None)
     is_shared = payload.get("is_ext_shared_channel") is True
     team, enterprise = (None, None) if is_shared else (payload.get("team_id"), payload.get("enterprise_id"))
-    teams = (granted.get("team_id"), payload.get("context_team_id"), team)
-    enterprises = (granted.get("enterprise_id"), payload.get("context_enterprise_id"), enterprise)
-    bot_user_id = granted.get("user_id") if granted.get("is_bot") is True else None
+    teams = (authorization.get("team_id"), payload.get("context_team_id"), team)
+    enterprises = (authorization.get("enterprise_id"), payload.get("context_enterprise_id"), enterprise)
+    bot_user_id = authorization.get("user_id") if authorization.get("is_bot") is True else None
     return _InstallationRef(
         workspace=next(filter(None, map(_team_id_or_empty, teams)), ""),
         enterprise=next(filter(None, map(_team_id_or_empty, enterprises)), ""),
-        is_org_wide=granted.get("is_enterprise_install") is True,
+        is_org_wide=authorization.get("is_enterprise_install") is True,
         bot_user_id=bot_user_id if isinstance(bot_user_id, str) and _USER_ID.fullmatch(bot_user_id) else "",
     )
 

@@ -20,18 +20,18 @@ def plain_text(text: str) -> Block:
 
 
 def header(text: str) -> Block:
-    """Return a header, of at most 150 characters."""
+    """Return a header. `text` must have at most 150 characters."""
     return {"type": "header", "text": plain_text(text)}
 
 
 def section(text: str, accessory: Block | None = None) -> Block:
-    """Return a paragraph, truncated to Slack's limit, with an optional button beside it."""
+    """Return a section, truncated to Slack's limit. `accessory` is a button beside it."""
     block = {"type": "section", "text": plain_text(truncate(text, MAX_SECTION_LENGTH))}
     return block if accessory is None else block | {"accessory": accessory}
 
 
 def context(elements: Iterable[Block]) -> Block:
-    """Return a line of at most 10 small texts."""
+    """Return a line of small texts. Slack permits at most 10 elements."""
     return {"type": "context", "elements": list(elements)}
 
 

@@ -25,11 +25,11 @@ from channels.slack.cards import (
 from channels.slack.client import SlackClient
 from channels.slack.destinations import Destination, parse_destination, parse_message_ref
 from channels.slack.errors import ContentRejected, MessageNotEditable
-from channels.slack.escaping import INERT, QUIET, escape_hidden_except_whitespace, escape_mrkdwn
+from channels.slack.escaping import NO_PARSING, NO_UNFURLING, escape_hidden_except_whitespace, escape_mrkdwn
 from channels.slack.files import MAX_MESSAGES, file_name, share_file, upload_text
 from channels.slack.message_lookup import FILE, find_sent_parts, message_metadata
 from channels.slack.rate_limit import RateLimiter
-from channels.slack.reply_stream import EditedMessage, NativeStream, SlackReplyStream, StreamTransport
+from channels.slack.reply_stream import MessageEditTransport, NativeStreamTransport, SlackReplyStream, StreamTransport
 from channels.slack.signing import ButtonValue, sign_button_value
 from channels.text import text_digest, to_plain_text
 
@@ -38,11 +38,11 @@ from channels.text import text_digest, to_plain_text
 class Parts:
     """Parts of one message: Slack messages, and an uploaded file if there is one.
 
-    `rest` are the Slack messages that the file replaces; they are sent if the file cannot be shared.
+    `replaced_messages` are the Slack messages that the file replaces; they are sent if the file cannot be shared.
     """
 
     messages: tuple[RenderedMessage, ...]
-    rest: tuple[RenderedMessage, ...] = ()
+    replaced_messages: tuple[RenderedMessage, ...] = ()
     file_id: str | None = None
 
 
@@ -88,7 +88,7 @@ class SlackChannel:
         return not isinstance(destination, Destination) or destination.channel.startswith("D")
 
     def set_busy(self, address: Address, activity: str) -> None:
-        """Show the status, for addresses of threads only: Slack shows none elsewhere."""
+        """Show the activity in a thread. Do nothing for another address, where Slack cannot show it."""
         if (destination := _thread_destination(address)) is not None:
             self._status_updater.set_busy(destination, activity)
 
@@ -119,8 +119,8 @@ class SlackChannel:
         if isinstance(parsed, Destination):
             return parsed
         if parsed not in self._direct_channels:
-            opened = await self.client.call("conversations.open", users=parsed)
-            self._direct_channels[parsed] = str(opened["channel"]["id"])
+            response = await self.client.call("conversations.open", users=parsed)
+            self._direct_channels[parsed] = str(response["channel"]["id"])
         return Destination(self._direct_channels[parsed])
 
     async def _render(self, message: Message, channel: str) -> tuple[RenderedMessage, ...]:
@@ -132,12 +132,12 @@ class SlackChannel:
         return render(message, sign_button_value(self.signing_key, value, installation_id, channel))
 
     def start_reply(self, to: Address, recipient: Address | None) -> SlackReplyStream:
-        """Return a stream for a reply in a thread. Outside a thread the stream shows nothing."""
+        """Return a stream for a reply in a thread. For an address outside a thread, the stream shows nothing."""
         thread = _thread_destination(to)
         transports: list[StreamTransport] = []
         if thread is not None:
-            transports.append(NativeStream(self.client, self.bot_identity, thread, recipient))
-            transports.append(EditedMessage(self.client, thread))
+            transports.append(NativeStreamTransport(self.client, self.bot_identity, thread, recipient))
+            transports.append(MessageEditTransport(self.client, thread))
         destination = thread or Destination("")
         acquire = partial(self.rate_limiter.acquire, destination.channel)
         return SlackReplyStream(self.client, destination, transports, acquire, self.rate_limiter.sleep)
@@ -145,20 +145,20 @@ class SlackChannel:
     async def _post_message(
         self, destination: Destination, message: Message, key: str, *, may_have_been_sent: bool
     ) -> Receipt:
-        sent = await self._find_sent_parts(destination, key) if may_have_been_sent else {}
-        parts = await self._prepare_parts(message, destination.channel, key, sent)
-        return await self._send_missing_parts(destination, message, key, parts, sent)
+        sent_parts = await self._find_sent_parts(destination, key) if may_have_been_sent else {}
+        parts = await self._prepare_parts(message, destination.channel, key, sent_parts)
+        return await self._send_missing_parts(destination, message, key, parts, sent_parts)
 
-    async def _prepare_parts(self, message: Message, channel: str, key: str, sent: dict[int, str]) -> Parts:
-        """Render a message and upload the file of one that is too long.
+    async def _prepare_parts(self, message: Message, channel: str, key: str, sent_parts: dict[int, str]) -> Parts:
+        """Render a message; if it needs more than MAX_MESSAGES, upload it as a file.
 
-        Such a message becomes its beginning and a file, unless an earlier attempt sent it as several messages.
+        Such a message becomes its beginning and the file, unless an earlier attempt sent it as several messages.
         """
         messages = await self._render(message, channel)
-        if message.card is not None or len(messages) <= MAX_MESSAGES or any(number > 0 for number in sent):
+        if message.card is not None or len(messages) <= MAX_MESSAGES or any(number > 0 for number in sent_parts):
             return Parts(messages)
         first = (render_beginning(messages[0], len(message.text)),)
-        if FILE in sent:
+        if FILE in sent_parts:
             return Parts(first, messages[1:])
         try:
             file_id = await upload_text(self.client, file_name(key), escape_hidden_except_whitespace(message.text))
@@ -168,35 +168,35 @@ class SlackChannel:
         return Parts(first, messages[1:], file_id)
 
     async def _send_missing_parts(
-        self, destination: Destination, message: Message, key: str, parts: Parts, sent: dict[int, str]
+        self, destination: Destination, message: Message, key: str, parts: Parts, sent_parts: dict[int, str]
     ) -> Receipt:
-        """Send every part that is not in `sent`, which has the ts of each sent part, and add it there.
+        """Send every part that is not in `sent_parts`, the ts of each sent part by its number, and add it there.
 
-        If a part fails after another one was sent, DeliveryUncertain makes the retry look for the sent ones.
+        If a part fails after another one was sent, raise DeliveryUncertain: the retry then looks for the sent parts.
         """
         channel = destination.channel
         try:
             for number, rendered in enumerate(parts.messages):
-                if number not in sent:
-                    thread = Destination(channel, destination.thread_ts or sent.get(0))
-                    sent[number] = await self._post_part(thread, rendered, message, message_metadata(key, number))
+                if number not in sent_parts:
+                    thread = Destination(channel, destination.thread_ts or sent_parts.get(0))
+                    sent_parts[number] = await self._post_part(thread, rendered, message, message_metadata(key, number))
             if parts.file_id is not None:
                 await self.rate_limiter.acquire(channel)
                 title = f"The complete reply, {len(message.text):,} characters"
-                thread = Destination(channel, destination.thread_ts or sent[0])
+                thread = Destination(channel, destination.thread_ts or sent_parts[0])
                 await share_file(self.client, thread, parts.file_id, title)
         except Retryable as error:
-            raise (DeliveryUncertain(str(error), retry_after=error.retry_after) if sent else error) from error
+            raise (DeliveryUncertain(str(error), retry_after=error.retry_after) if sent_parts else error) from error
         except Permanent as error:
-            if parts.file_id is None or 0 not in sent:
+            if parts.file_id is None or 0 not in sent_parts:
                 raise
             self.on_rejected_file(error)
-            all_messages = Parts((*parts.messages, *parts.rest))
-            return await self._send_missing_parts(destination, message, key, all_messages, sent)
-        return await self._make_receipt(destination, sent[0], (*parts.messages, *parts.rest))
+            all_messages = Parts((*parts.messages, *parts.replaced_messages))
+            return await self._send_missing_parts(destination, message, key, all_messages, sent_parts)
+        return await self._make_receipt(destination, sent_parts[0], (*parts.messages, *parts.replaced_messages))
 
     async def _find_sent_parts(self, destination: Destination, key: str) -> dict[int, str]:
-        """Return the parts of this message that already exist in Slack.
+        """Return the ts of each part of this message that already exists in Slack, by its number.
 
         If the history cannot be read, return none: a duplicate is better than a lost message.
         """
@@ -210,7 +210,7 @@ class SlackChannel:
     ) -> str:
         await self.rate_limiter.acquire(destination.channel, is_urgent=message.card is not None)
         thread = {"thread_ts": destination.thread_ts} if destination.thread_ts else {}
-        arguments = {"channel": destination.channel, **thread, "metadata": part_metadata, **QUIET}
+        arguments = {"channel": destination.channel, **thread, "metadata": part_metadata, **NO_UNFURLING}
         return str((await self._call_with_fallback("chat.postMessage", rendered, message, arguments))["ts"])
 
     async def _update_message(
@@ -219,8 +219,8 @@ class SlackChannel:
         """Update the message of a receipt. If it can no longer be edited, post a new one in its thread."""
         channel, ts = parse_message_ref(replaces)
         thread = Destination(channel, destination.thread_ts)
-        sent = await self._find_sent_parts(thread, key) if may_have_been_sent and message.card is None else {}
-        parts = await self._prepare_parts(message, channel, key, sent)
+        sent_parts = await self._find_sent_parts(thread, key) if may_have_been_sent and message.card is None else {}
+        parts = await self._prepare_parts(message, channel, key, sent_parts)
         if message.card is None:
             await self._stop_stream(channel, ts)
         await self.rate_limiter.acquire(f"{channel}:{ts}", is_urgent=True)
@@ -229,13 +229,13 @@ class SlackChannel:
             arguments = {"channel": channel, "ts": ts} | metadata
             await self._call_with_fallback("chat.update", parts.messages[0], message, arguments)
         except MessageNotEditable:
-            sent = await self._find_sent_parts(thread, key)
-            return await self._send_missing_parts(thread, message, key, parts, sent)
-        receipt = await self._send_missing_parts(thread, message, key, parts, sent | {0: ts})
+            sent_parts = await self._find_sent_parts(thread, key)
+            return await self._send_missing_parts(thread, message, key, parts, sent_parts)
+        receipt = await self._send_missing_parts(thread, message, key, parts, sent_parts | {0: ts})
         return Receipt(ref=replaces.ref, digest=receipt.digest)
 
     async def _stop_stream(self, channel: str, ts: str) -> None:
-        """Stop the stream of a message, as it cannot be updated before; ignore the error if it is not streaming."""
+        """Stop streaming to a message, which cannot be updated before. Ignore the error if it is not being streamed."""
         with suppress(Permanent):
             await self.client.call("chat.stopStream", channel=channel, ts=ts)
 
@@ -245,9 +245,9 @@ class SlackChannel:
         """Call the method with the rendered message; if Slack rejects its content, call it again with plain text."""
         try:
             blocks = list(rendered.blocks)
-            return await self.client.call(method, text=rendered.text, blocks=blocks, **INERT, **arguments)
+            return await self.client.call(method, text=rendered.text, blocks=blocks, **NO_PARSING, **arguments)
         except ContentRejected:
-            arguments = {**INERT, **arguments}
+            arguments = {**NO_PARSING, **arguments}
             if message.card is None:
                 blocks = list(plain_text_blocks(rendered))
                 return await self.client.call(method, text=rendered.text, blocks=blocks, **arguments)
@@ -259,11 +259,11 @@ class SlackChannel:
     async def _make_receipt(self, destination: Destination, ts: str, parts: Sequence[RenderedMessage]) -> Receipt:
         """Return the receipt. A message outside a thread starts a conversation: replies arrive in its own thread."""
         ref = f"{destination.channel}:{ts}"
-        started = None
+        conversation = None
         if not destination.thread_ts:
             conversation_key = f"{(await self.bot_identity.get()).installation_id}:{ref}"
-            started = StartedConversation(address=Address(f"slack:{ref}"), conversation_key=conversation_key)
-        return Receipt(ref=ref, digest=_parts_digest(parts), started=started)
+            conversation = StartedConversation(address=Address(f"slack:{ref}"), conversation_key=conversation_key)
+        return Receipt(ref=ref, digest=_parts_digest(parts), started=conversation)
 
 
 def _thread_destination(address: Address) -> Destination | None:

@@ -49,9 +49,9 @@ class ApiResponse:
 class SlackClient:
     """Web API client for one installation, which the bot token identifies.
 
-    After a rate limit a method is not called before its Retry-After time has passed; for `chat.*` methods that applies
-    to the channel concerned only. `monotonic` returns seconds of a monotonic clock. `tls` is the context that verifies
-    Slack's certificate; None means Python's default.
+    After a response with a rate limit, the method is not called until the Retry-After time has passed; a limit of a
+    `chat.*` method concerns only the channel of that call. `monotonic` returns seconds of a monotonic clock. `tls` is
+    the context that verifies Slack's certificate; None means Python's default.
     """
 
     token: str
@@ -93,7 +93,7 @@ class SlackClient:
         return ApiResponse(data, {name.lower(): value for name, value in response.headers.items()})
 
     async def post_to_response_url(self, url: str, text: str) -> None:
-        """Post an ephemeral message to an interaction's `response_url`, which works even outside the app's channels.
+        """Post an ephemeral message to an interaction's `response_url`, also in a channel without the app.
 
         Raises Unavailable, and Forbidden if the URL is not Slack's
         (docs.slack.dev/interactivity/handling-user-interaction#message_responses).
@@ -172,8 +172,8 @@ class SlackClient:
     def _note_rate_limit(self, limit_key: tuple[str, str], error: HandrailError) -> HandrailError:
         if isinstance(error, Unavailable) and error.retry_after:
             now = self.monotonic()
-            kept = {key: until for key, until in self._blocked_until.items() if until > now}
-            self._blocked_until = {**kept, limit_key: now + error.retry_after}
+            active = {key: until for key, until in self._blocked_until.items() if until > now}
+            self._blocked_until = {**active, limit_key: now + error.retry_after}
         return error
 
 

@@ -1,13 +1,7 @@
-"""Ephemeral replies: responses to `/handrail`, and explanations of a rejected click.
-
-They are the response to a slash command, or are posted to a `response_url`
-(docs.slack.dev/interactivity/handling-user-interaction).
-"""
+"""Ephemeral replies to the slash command `/handrail` (docs.slack.dev/interactivity/handling-user-interaction)."""
 
 from typing import Any
 
-from agents.cards import describe_request_outcome
-from agents.requests import Request
 from agents.visible_text import escape_hidden_characters
 from channels.slack.blocks import Block, section
 from channels.slack.cards import MAX_TEXT_LENGTH
@@ -64,13 +58,9 @@ def cancelled_reply(thread_id: str) -> EphemeralReply:
     return _paragraphs_reply(f"Thread {truncate(escape_hidden_characters(thread_id), _MAX_TYPED_LENGTH)} is cancelled.")
 
 
-def rejection_reply(error: str, request: Request | None = None) -> EphemeralReply:
-    """Return why a response was rejected, and the request's outcome if it is closed."""
-    outcome = ""
-    if request is not None and request.status != "open":
-        outcome = f"Outcome of the request: {describe_request_outcome(request)}."
-    paragraphs = (f"Your response was not accepted: {error}", outcome)
-    return _paragraphs_reply(*map(escape_hidden_except_whitespace, filter(None, paragraphs)))
+def rejection_reply(error: str) -> EphemeralReply:
+    """Return why a command was not carried out."""
+    return _paragraphs_reply(escape_hidden_except_whitespace(f"The command was not carried out: {error}"))
 
 
 def _format_count(number: int, noun: str) -> str:
@@ -83,6 +73,6 @@ def _paragraphs_reply(*paragraphs: str) -> EphemeralReply:
 
 
 def _ephemeral_reply(fallback_text: str, blocks: list[Block]) -> EphemeralReply:
-    """Return a reply that never replaces the card; clients that cannot show blocks show `fallback_text`."""
+    """Return a reply that replaces no other message; clients that cannot show blocks show `fallback_text`."""
     text = escape_mrkdwn(fallback_text, MAX_TEXT_LENGTH)
     return {"response_type": "ephemeral", "replace_original": False, "text": text, "blocks": blocks}

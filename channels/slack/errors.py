@@ -48,14 +48,13 @@ def error_from_response(code: str, *, status: int = 200, headers: Mapping[str, s
     """Return the error for a response of Slack. `code` is its `error` field, empty if the response has none."""
     retry_after = _retry_after_seconds(code, headers or {})
     if code == "fatal_error":  # "may have partly succeeded"
-        return DeliveryUncertain("Slack failed and may have carried out the call: fatal_error")
+        return DeliveryUncertain("Slack reported an error and may have carried out the call: fatal_error")
     if code in _RETRYABLE_CODES or status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Unavailable(
-            f"Slack is unavailable or busy and will be called again: {code or status}", retry_after=retry_after
-        )
+        return Unavailable(f"Slack is unavailable or busy; retrying: {code or status}", retry_after=retry_after)
     if not code:  # Slack's errors have codes: a proxy sent the HTML page or empty body
         return DeliveryUncertain(
-            f"the response is not Slack's, which may have carried out the call: HTTP {status}", retry_after=retry_after
+            f"the response did not come from Slack, but Slack may have carried out the call: HTTP {status}",
+            retry_after=retry_after,
         )
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Unavailable(f"Slack is unavailable or busy; retrying: {code}", retry_after=retry_after)

@@ -1,4 +1,4 @@
-"""Escaping of untrusted text: on Slack it mentions no user, hides no character, has no links and loads no image."""
+"""Escaping of untrusted text, so that on Slack it mentions no user, hides no character, has no link and no image."""
 
 import re
 from datetime import datetime
@@ -6,10 +6,10 @@ from datetime import datetime
 from agents.visible_text import escape_hidden_characters
 from channels.slack.link_spans import convert_stable_prefix, put_links_in_code
 
-QUIET = {"unfurl_links": False, "unfurl_media": False}
+NO_UNFURLING = {"unfurl_links": False, "unfurl_media": False}
 """Arguments that prevent link previews (docs.slack.dev/messaging/unfurling-links-in-messages)."""
 
-INERT = {"link_names": False, "parse": "none"}
+NO_PARSING = {"link_names": False, "parse": "none"}
 """Arguments that prevent mentions and links in `text` (docs.slack.dev/reference/methods/chat.postMessage)."""
 
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -30,8 +30,8 @@ _ZERO_WIDTH_SPACE = "\u200b"
 def escape_mrkdwn(text: str, max_length: int) -> str:
     """Escape text for mrkdwn and truncate it to `max_length` characters including escapes.
 
-    The three escaped characters: docs.slack.dev/messaging/formatting-message-text. A truncated text ends with an
-    ellipsis and never within an escape.
+    A truncated text ends with an ellipsis and never within an escape. Slack requires escapes for three characters
+    (docs.slack.dev/messaging/formatting-message-text).
     """
     pieces = [_ESCAPES.get(character, character) for character in text[: max_length + 1]]
     if sum(map(len, pieces)) <= max_length:
@@ -67,9 +67,8 @@ def neutralize_markdown_prefix(markdown: str, max_length: int) -> str:
     The result for a longer beginning of the same text starts with the result for a shorter one.
     """
     end = len(markdown)
-    while (
-        end and escape_hidden_characters(markdown[end - 1]) != markdown[end - 1]
-    ):  # its display depends on what follows
+    # The display of a hidden character may depend on the text after it.
+    while end and escape_hidden_characters(markdown[end - 1]) != markdown[end - 1]:
         end -= 1
     ambiguous = _AMBIGUOUS_END.search(markdown, max(0, end - _MAX_AMBIGUOUS_LENGTH), end)
     stable = markdown[: ambiguous.start() if ambiguous else end]

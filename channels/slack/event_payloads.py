@@ -19,7 +19,7 @@ class EventCallbackPayload(Payload):
 
     @property
     def team(self) -> str:
-        """Workspace of the event, or else its organisation. Raises InvalidInput if neither is named."""
+        """Workspace of the event, or else its organization. Raises InvalidInput if neither is named."""
         teams = (self.team_id, self.context_team_id, self.enterprise_id, self.context_enterprise_id)
         if (found := next(filter(None, teams), None)) is None:
             raise InvalidInput("invalid Slack payload: team_id")

@@ -64,10 +64,13 @@ def parse_event(payload: Mapping[str, Any], bot: BotIdentity) -> SlackEvent:
             return Ignored(f"an event of an unknown type: {_escape_name(kind)} {_escape_name(subtype)}".strip())
 
 
-def _ignored_sender(
+def _check_sender(
     message: Mapping[str, Any], envelope: EventCallbackPayload, bot_identity: BotIdentity
 ) -> Ignored | None:
-    """Return why the sender is ignored, if so. Bots are, this app included, to prevent endless loops between bots."""
+    """Return why a message is ignored because of its sender, or None.
+
+    Messages of bots, including this app, are ignored to prevent endless loops between bots.
+    """
     user, bot, app = message.get("user"), message.get("bot_id"), message.get("app_id")
     if user == bot_identity.user_id or (bot and bot == bot_identity.bot_id) or (app and app == envelope.api_app_id):
         return Ignored("a message of this app")
@@ -80,7 +83,7 @@ def _ignored_sender(
 
 def _parse_message(envelope: EventCallbackPayload, bot: BotIdentity) -> SlackEvent:
     event = envelope.event
-    if ignored := _ignored_sender(event, envelope, bot):
+    if ignored := _check_sender(event, envelope, bot):
         return ignored
     location, message = validate(MessageLocation, event), validate(MessagePayload, event)
     kind = _message_kind(event, location, message, bot)
@@ -144,7 +147,7 @@ def _author_address(message: MessagePayload, envelope: EventCallbackPayload) -> 
 
 
 def _escape_name(value: Any) -> str:
-    """Return an untrusted name truncated and with hidden characters escaped, empty if it is no string."""
+    """Return an untrusted name, truncated and with hidden characters escaped; empty if it is not a string."""
     return escape_hidden_characters(value[:_MAX_NAME_LENGTH]) if isinstance(value, str) else ""
 
 
@@ -156,16 +159,16 @@ def _parse_files(values: Any) -> tuple[File, ...]:
 def _parse_message_changed(envelope: EventCallbackPayload, bot: BotIdentity) -> SlackEvent:
     """Parse a changed message. Link previews and language detection change a message but not its text."""
     event = envelope.event
-    now, before = get_object(event, "message"), event.get("previous_message")
-    before = before if isinstance(before, dict) else {}
-    if now.get("subtype") == _TOMBSTONE:
-        return _parse_message_deleted(envelope, event | {"deleted_ts": now.get("ts")}, bot)
-    if ignored := _ignored_sender(now, envelope, bot):
+    current, previous = get_object(event, "message"), event.get("previous_message")
+    previous = previous if isinstance(previous, dict) else {}
+    if current.get("subtype") == _TOMBSTONE:
+        return _parse_message_deleted(envelope, event | {"deleted_ts": current.get("ts")}, bot)
+    if ignored := _check_sender(current, envelope, bot):
         return ignored
-    if now.get("subtype") not in _USER_SUBTYPES:
+    if current.get("subtype") not in _USER_SUBTYPES:
         return Ignored("a change of a message that no user wrote")
-    location, message = validate(MessageLocation, event), validate(MessagePayload, now)
-    if now.get("text") == before.get("text") and now.get("edited") == before.get("edited"):
+    location, message = validate(MessageLocation, event), validate(MessagePayload, current)
+    if current.get("text") == previous.get("text") and current.get("edited") == previous.get("edited"):
         return Ignored("a change that did not affect the text of a message")
     edited_ts = message.edited.ts if message.edited else message.ts
     # Without `edited` two edits have the same ts, so only the event id distinguishes them.
@@ -174,8 +177,8 @@ def _parse_message_changed(envelope: EventCallbackPayload, bot: BotIdentity) -> 
         thread_ref=_thread_ref(envelope, location, message),
         ts=message.ts,
         by=_author_address(message, envelope),
-        text=extract_text(now, bot.user_id),
-        previous_text=extract_text(before, bot.user_id),
+        text=extract_text(current, bot.user_id),
+        previous_text=extract_text(previous, bot.user_id),
         at=parse_ts(edited_ts),
         dedup_keys=(_event_dedup_key(envelope), *edit_key),
     )
@@ -184,7 +187,7 @@ def _parse_message_changed(envelope: EventCallbackPayload, bot: BotIdentity) -> 
 def _parse_message_deleted(envelope: EventCallbackPayload, raw: Mapping[str, Any], bot: BotIdentity) -> SlackEvent:
     event = validate(MessageDeletedPayload, raw)
     previous = event.previous_message or {}
-    if ignored := _ignored_sender(previous, envelope, bot):
+    if ignored := _check_sender(previous, envelope, bot):
         return ignored
     deleted = validate(DeletedMessage, previous)
     team = deleted.user_team or deleted.source_team or deleted.team or envelope.team

@@ -39,8 +39,8 @@ def parse_value(form_field: FormField, entry: str | None) -> Any:
         case "number":
             return _parse_number(entry, form_field.limits)
         case "choice":
-            known = INTEGER_PATTERN.fullmatch(entry) and 0 <= int(entry) < len(form_field.options)
-            return form_field.options[int(entry)] if known else FieldError("Choose from the list.")
+            is_known = INTEGER_PATTERN.fullmatch(entry) and 0 <= int(entry) < len(form_field.options)
+            return form_field.options[int(entry)] if is_known else FieldError("Choose from the list.")
 
 
 def _parse_text(entry: str, limits: Mapping[str, Any]) -> str | FieldError:

@@ -48,9 +48,9 @@ class FormField:
     def option_labels(self) -> tuple[str, ...]:
         """Labels of the options; if one is too long, all are numbered and truncated."""
         names = [_option_label(option) for option in self.options]
-        all_fit = all(0 < len(name) <= _MAX_LABEL_LENGTH for name in names)
+        has_short_names = all(0 < len(name) <= _MAX_LABEL_LENGTH for name in names)
         labels = (f"{number}. {name}" for number, name in enumerate(names, 1))
-        return tuple(names) if all_fit else tuple(truncate(label, _MAX_LABEL_LENGTH) for label in labels)
+        return tuple(names) if has_short_names else tuple(truncate(label, _MAX_LABEL_LENGTH) for label in labels)
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,8 @@ def _non_null_alternative(value_schema: dict[str, Any]) -> dict[str, Any]:
 def _field_kind(value_schema: Mapping[str, Any]) -> tuple[FieldKind | None, tuple[Any, ...]]:
     options = _list_or_empty(value_schema.get("enum"))
     if options:
-        fits_menu = len(options) <= MAX_OPTIONS and all(isinstance(option, str | int | float) for option in options)
-        return ("choice" if fits_menu else None), tuple(options)
+        can_be_menu = len(options) <= MAX_OPTIONS and all(isinstance(option, str | int | float) for option in options)
+        return ("choice" if can_be_menu else None), tuple(options)
     json_type = value_schema.get("type")
     if json_type == "boolean":
         return "choice", (True, False)

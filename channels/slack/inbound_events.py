@@ -17,7 +17,7 @@ from agents.messages import Quote
 class BotIdentity:
     """Identity of this app, from `auth.test`. Messages of its `bot_id` or `user_id` are the app's own.
 
-    `team` is the workspace in which the app is installed; it is empty if the app is installed in a whole organisation,
+    `team` is the workspace in which the app is installed; it is empty if the app is installed in a whole organization,
     `enterprise`. In that case `workspace` is the one from which the current payload came.
     """
 
@@ -29,12 +29,12 @@ class BotIdentity:
 
     @property
     def installation_id(self) -> str:
-        """Id of the installation; the same for all workspaces of an organisation."""
+        """Id of the installation; the same for all workspaces of an organization."""
         return self.team or self.enterprise
 
     @property
     def internal_teams(self) -> frozenset[str]:
-        """Teams whose users are internal, not users of another organisation in a shared channel."""
+        """Teams whose users are internal, not users of another organization in a shared channel."""
         return frozenset({self.team, self.enterprise, self.workspace} - {""})
 
 

@@ -22,7 +22,7 @@ from channels.slack.payloads import (
 
 
 class TeamRef(Payload):
-    """Workspace of an interaction, or its organisation."""
+    """Workspace of an interaction, or its organization."""
 
     id: TeamId
 

@@ -135,7 +135,7 @@ def _input_value(fields: Mapping[str, InputState]) -> str | None:
 
 
 def _team_id(payload: BlockActionsPayload | ViewSubmissionPayload | MessageActionPayload) -> TeamId:
-    """Return the payload's team. A payload of an organisation's installation may name only the user's own team."""
+    """Return the payload's team. A payload of an organization's installation may name only the user's own team."""
     found = (
         payload.team.id
         if payload.team

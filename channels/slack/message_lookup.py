@@ -9,7 +9,7 @@ from channels.slack.destinations import Destination
 from channels.slack.files import file_name
 
 LOOKUP_WINDOW = timedelta(days=2)
-"""Age of the oldest message that is looked at; an older attempt is not found, and the message is sent again."""
+"""Age of the oldest message that is searched. If an earlier attempt is older, the message is sent again."""
 
 MAX_PAGES = 20
 PAGE_SIZE = 100

@@ -1,4 +1,4 @@
-"""Extraction of a message's plain text from its blocks, which are complete, or else from `text`, which may not be.
+"""Extraction of a message's plain text from its blocks. A message without blocks has its text in `text`.
 
 Formats: docs.slack.dev/reference/block-kit/blocks and docs.slack.dev/messaging/formatting-message-text. Parts that do
 not have their documented format yield no text; extraction never raises.
@@ -10,7 +10,7 @@ from typing import Any
 
 _MAX_DEPTH = 12
 _MENTION_MARK = "\x00"
-"""Marks both ends of a mention until the complete text is extracted. It is replaced in texts that contain it."""
+"""Marks both ends of a mention until the complete text is extracted. In Slack's own text it is replaced by U+FFFD."""
 
 _MENTION = re.compile(r"\x00@([^\x00|]*)[|]([^\x00]*)\x00")
 _PHONE_NUMBER = re.compile(r"[+0-9(][0-9 ().-]{0,40}", re.ASCII)
@@ -60,14 +60,14 @@ def _replace_mentions(text: str, bot_user_id: str) -> str:
 
 def _join_around_mentions(pieces: list[str]) -> Iterator[str]:
     """Yield the pieces between removed mentions, with one space where a mention stood between two words."""
-    last, *rest = pieces
+    before, *rest = pieces
     for piece in rest:
-        following = (piece[1:] if piece.startswith((":", ",")) else piece).lstrip(" \t")
-        ends = not following or following[0] in ".!?\n"
-        yield last.rstrip(" \t,") if ends else last.rstrip(" \t")
-        yield "" if ends or not last.strip(" \t") or last.endswith("\n") else " "
-        last = following
-    yield last
+        after = (piece[1:] if piece.startswith((":", ",")) else piece).lstrip(" \t")
+        is_end = not after or after[0] in ".!?\n"
+        yield before.rstrip(" \t,") if is_end else before.rstrip(" \t")
+        yield "" if is_end or not before.strip(" \t") or before.endswith("\n") else " "
+        before = after
+    yield before
 
 
 def unescape(text: str) -> str:
@@ -91,7 +91,7 @@ def _mark_mention(user: str, label: str = "") -> str:
 
 
 def _render_link(url: str, label: str) -> str:
-    """Return `label (url)`, or only the label if Slack made the link from a typed URL, address or number."""
+    """Return `label (url)`, or only the label if Slack made the link from a typed URL, mail address or phone number."""
     if not label:
         return url.removeprefix("mailto:").removeprefix("tel:")
     return label if _is_autolinked(url, label) else f"{label} ({url})"
@@ -177,9 +177,9 @@ def _render_rich_text(section: Mapping[str, Any], depth: int) -> str:
             return _render_elements(elements)
 
 
-def _render_list_item(item: Mapping[str, Any], number: int, rows: Mapping[str, Any], depth: int) -> str:
-    indent = rows.get("indent")
-    mark = f"{number}." if rows.get("style") == "ordered" else "-"
+def _render_list_item(item: Mapping[str, Any], number: int, parent: Mapping[str, Any], depth: int) -> str:
+    indent = parent.get("indent")
+    mark = f"{number}." if parent.get("style") == "ordered" else "-"
     return "  " * (min(indent, 8) if isinstance(indent, int) else 0) + f"{mark} {_render_rich_text(item, depth + 1)}"
 
 

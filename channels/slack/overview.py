@@ -31,7 +31,7 @@ class ThreadSummary:
 
 @dataclass(frozen=True)
 class Overview:
-    """Overview for one user. `by` is their address, `slack:TEAM/USER`; `person` is None if it is not linked."""
+    """Overview for one user. `by` is their address, `slack:TEAM/USER`; `person` is None if they are not linked."""
 
     by: Address
     person: Person | None = None

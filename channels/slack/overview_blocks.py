@@ -47,7 +47,7 @@ def thread_blocks(rows: Sequence[ThreadSummary]) -> Iterator[Block]:
 
 def _more_rows_block(rows: Sequence[object]) -> Iterator[Block]:
     if len(rows) > MAX_ROWS:
-        yield context([plain_text("There are more, which are not shown here.")])
+        yield context([plain_text(f"There are more; only {MAX_ROWS} are shown here.")])
 
 
 def _request_title(card: Card) -> str:

@@ -1,4 +1,4 @@
-"""Extraction of quotes from a message: forwarded messages, and attachments of apps. It never raises.
+"""Extraction of quotes from a message: forwarded messages, and attachments of apps. Extraction never raises.
 
 Attachments: docs.slack.dev/legacy/legacy-messaging/legacy-secondary-message-attachments. Forwarded messages are not
 documented; they have `is_share` or `is_msg_unfurl`, and their text in `message_blocks`.
@@ -20,12 +20,12 @@ _UNFURL_FIELDS = ("from_url", "original_url", "app_unfurl_url")
 
 
 def extract_quotes(message: Mapping[str, Any], author: str = "an app") -> tuple[Quote, ...]:
-    """Return the quotes of a message, at most MAX_QUOTES. `author` is the author of attachments without a message."""
+    """Return the quotes of a message, at most MAX_QUOTES. `author` is named for attachments that are not forwarded."""
     return tuple(_iter_quotes(message, author))[:MAX_QUOTES]
 
 
 def describe_author(message: Mapping[str, Any]) -> str:
-    """Return the name, on one line, of the author of a message that has no user."""
+    """Return the author of a message that names no user, such as a message of an app, on one line."""
     profile = message.get("bot_profile")
     names = (get_text(message, "username"), get_text(profile, "name") if isinstance(profile, dict) else "")
     return _one_line(next(filter(None, names), "an app"))
@@ -83,7 +83,7 @@ def _attachment_text(attachment: Mapping[str, Any]) -> str:
 
 
 def _fallback_text(attachment: Mapping[str, Any]) -> str:
-    """Return the attachment's fallback text; that of a table says only that it cannot be shown."""
+    """Return the attachment's fallback text, empty for a table: its fallback says only that it cannot be shown."""
     is_table = any(block.get("type") == "table" for block in get_objects(attachment.get("blocks")))
     return "" if is_table else mrkdwn_to_text(get_text(attachment, "fallback")).strip()
 

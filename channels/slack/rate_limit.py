@@ -1,4 +1,4 @@
-"""Rate limiter for messages: one per second and channel, card messages before texts.
+"""Rate limiter for messages: one message per second in each channel. Messages with cards go before texts.
 
 The limit is Slack's (docs.slack.dev/apis/web-api/rate-limits).
 """
@@ -19,6 +19,7 @@ MAX_WAIT_SECONDS = 5.0
 """Longest wait for a turn. A longer wait is rejected with a retry time, so that it does not block the dispatcher."""
 
 Ticket = tuple[bool, int]
+"""Position in a queue: False for an urgent caller, which goes first, and a number in the order of arrival."""
 
 
 @dataclass
@@ -71,10 +72,10 @@ class RateLimiter:
 
     def _reject_long_wait(self, queue: _Queue, ticket: Ticket) -> None:
         """Raise Unavailable if the wait would be too long. The retry times of rejected callers are staggered."""
-        now, ahead = self.monotonic(), sum(other < ticket for other in queue.tickets)
-        at = max(queue.next_send_at, now) + ahead * MIN_INTERVAL_SECONDS
-        if at - now > MAX_WAIT_SECONDS:
-            queue.next_retry_at = max(queue.next_retry_at + MIN_INTERVAL_SECONDS, at)
+        now, ahead_count = self.monotonic(), sum(other < ticket for other in queue.tickets)
+        send_at = max(queue.next_send_at, now) + ahead_count * MIN_INTERVAL_SECONDS
+        if send_at - now > MAX_WAIT_SECONDS:
+            queue.next_retry_at = max(queue.next_retry_at + MIN_INTERVAL_SECONDS, send_at)
             retry_after = queue.next_retry_at - now
             raise Unavailable("many messages are waiting for the same channel; retrying", retry_after=retry_after)
 

@@ -16,7 +16,7 @@ from channels.slack.cards import MAX_TEXT_LENGTH
 from channels.slack.client import SlackClient
 from channels.slack.destinations import Destination
 from channels.slack.errors import StreamStoppedByUser
-from channels.slack.escaping import INERT, QUIET, escape_mrkdwn, neutralize_markdown_prefix
+from channels.slack.escaping import NO_PARSING, NO_UNFURLING, escape_mrkdwn, neutralize_markdown_prefix
 from channels.slack.message_lookup import message_metadata
 from channels.text import text_digest
 
@@ -24,7 +24,7 @@ MIN_INTERVAL_SECONDS = 1.0
 """Interval between two updates; text that is written in between is sent together."""
 
 SEND_TIMEOUT_SECONDS = 2.0
-"""How long `finish` and `discard` wait for an update that is being sent."""
+"""Limit for `finish` and `discard` to wait for an update that is being sent."""
 
 MAX_SHOWN_LENGTH = 11_000
 """Characters that are shown while a reply is written; the final message has the rest."""
@@ -33,20 +33,20 @@ _STREAM_KEY = "draft"
 
 
 class StreamTransport(Protocol):
-    """Way to show a reply that is being written. Both methods raise the errors of SlackClient."""
+    """Method of showing a reply that is still being written. `start` and `append` raise the errors of SlackClient."""
 
     async def start(self, text: str) -> str:
         """Create the message and return its ts."""
         ...
 
-    async def append(self, ts: str, shown: str, text: str) -> None:
-        """Change the message from the text `shown` to `text`."""
+    async def append(self, ts: str, shown_text: str, text: str) -> None:
+        """Change the message's text from `shown_text` to `text`."""
         ...
 
 
 @dataclass(frozen=True)
-class NativeStream:
-    """Transport by Slack's streaming methods. In a channel Slack requires the person for whom it streams."""
+class NativeStreamTransport:
+    """Transport that uses Slack's streaming methods. In a channel, Slack requires the user who sees the stream."""
 
     client: SlackClient
     bot_identity: BotIdentityCache
@@ -60,26 +60,26 @@ class NativeStream:
         arguments = thread | (recipient if user else {})
         return str((await self.client.call("chat.startStream", **arguments, markdown_text=text))["ts"])
 
-    async def append(self, ts: str, shown: str, text: str) -> None:
+    async def append(self, ts: str, shown_text: str, text: str) -> None:
         await self.client.call(
-            "chat.appendStream", channel=self.destination.channel, ts=ts, markdown_text=text[len(shown) :]
+            "chat.appendStream", channel=self.destination.channel, ts=ts, markdown_text=text[len(shown_text) :]
         )
 
 
 @dataclass(frozen=True)
-class EditedMessage:
+class MessageEditTransport:
     """Transport that posts a message and updates it repeatedly."""
 
     client: SlackClient
     destination: Destination
 
     async def start(self, text: str) -> str:
-        thread = {"channel": self.destination.channel, "thread_ts": self.destination.thread_ts} | QUIET
+        thread = {"channel": self.destination.channel, "thread_ts": self.destination.thread_ts} | NO_UNFURLING
         return str(
             (await self.client.call("chat.postMessage", **thread, **_message_arguments(text), metadata=_METADATA))["ts"]
         )
 
-    async def append(self, ts: str, shown: str, text: str) -> None:  # noqa: ARG002 - the complete text is sent again
+    async def append(self, ts: str, shown_text: str, text: str) -> None:  # noqa: ARG002 - the complete text is sent again
         await self.client.call("chat.update", channel=self.destination.channel, ts=ts, **_message_arguments(text))
 
 
@@ -87,12 +87,12 @@ _METADATA = message_metadata(_STREAM_KEY, 0)
 
 
 def _message_arguments(text: str) -> dict[str, Any]:
-    return {"text": escape_mrkdwn(text, MAX_TEXT_LENGTH), "blocks": [{"type": "markdown", "text": text}], **INERT}
+    return {"text": escape_mrkdwn(text, MAX_TEXT_LENGTH), "blocks": [{"type": "markdown", "text": text}], **NO_PARSING}
 
 
 @dataclass
 class SlackReplyStream:
-    """Reply stream on Slack. The transports are tried in order; one that failed permanently is not used again."""
+    """Reply stream on Slack. It uses the first transport until that fails permanently, and then the next one."""
 
     client: SlackClient
     destination: Destination
@@ -131,7 +131,7 @@ class SlackReplyStream:
             await _ignore_errors(self.client.call("chat.delete", **message))
 
     async def _stop(self) -> None:
-        """Stop sending updates; wait for the one that is being sent, but drop one that waits for its turn."""
+        """Stop sending updates. Wait for an update that is being sent; drop one that still waits for the rate limit."""
         self._finished.set()
         if self._task is not None:
             if self._is_sending:

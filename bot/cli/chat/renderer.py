@@ -12,10 +12,10 @@ from channels.terminal.views import (
     answer_view,
     card_view,
     closed_view,
-    message_change_view,
     error_view,
     format_event,
     info_view,
+    message_change_view,
     message_view,
 )
 

@@ -82,7 +82,7 @@ async def test_thread_with_an_invalid_slack_origin_is_listed(database: Database,
         await harness.alice.wait_for_home_tab("hi there")
 
 
-async def test_only_authorised_people_cancel_a_thread(database: Database, running_bot) -> None:
+async def test_only_authorized_people_cancel_a_thread(database: Database, running_bot) -> None:
     async with running_slack_bot(running_bot, database, ScriptedModel(SHIP)) as harness:
         _, thread_id = await request_shipping(harness)
         assert f"there is no thread {thread_id}" in await run_command(harness, f"cancel {thread_id}", "eve")
@@ -142,7 +142,7 @@ async def test_opened_conversation_shows_suggested_prompts(database: Database, r
         assert [prompt["message"] for prompt in await harness.alice.wait_for_prompts("List tags")] == ["list tags"]
 
 
-async def test_stop_button_cancels_for_authorised_people(database: Database, running_bot) -> None:
+async def test_stop_button_cancels_for_authorized_people(database: Database, running_bot) -> None:
     async with running_slack_bot(running_bot, database, ScriptedModel(SHIP)) as harness:
         root, thread_id = await request_shipping(harness)
         card = await harness.bob.wait_for_card(root, approval="ship")

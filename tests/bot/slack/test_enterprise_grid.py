@@ -1,4 +1,4 @@
-"""App installed in a whole organisation (Enterprise Grid): its users are internal, other users are external."""
+"""App installed in a whole organization (Enterprise Grid): its users are internal, other users are external."""
 
 import pytest
 
@@ -15,7 +15,7 @@ DONE = DoneForNow(message="Done.")
 
 
 @pytest.mark.parametrize("auth_test_team", ["none", "enterprise", "team"])
-async def test_people_of_an_organisation_ask_and_decide(
+async def test_people_of_an_organization_ask_and_decide(
     database: Database, running_bot, transport: Transport, auth_test_team: str
 ) -> None:
     app = App(enterprise="E0ORG", auth_test_team=auth_test_team)  # type: ignore[arg-type]  # parametrized with its three values
@@ -33,7 +33,7 @@ async def test_people_of_an_organisation_ask_and_decide(
         assert "Alice Ng" in str(reply)
 
 
-async def test_user_of_another_workspace_of_the_organisation_is_internal(database: Database, running_bot) -> None:
+async def test_user_of_another_workspace_of_the_organization_is_internal(database: Database, running_bot) -> None:
     app = App(enterprise="E0ORG")
     async with (
         fake_slack(FakeClock(), app=app) as slack,

@@ -189,7 +189,7 @@ async def test_card_in_a_direct_message_to_the_requester_has_no_approve_button(d
         assert [control["text"]["text"] for control in card.controls] == ["Deny"]
 
 
-async def test_click_of_an_unauthorised_user_is_rejected_privately(database: Database, running_bot) -> None:
+async def test_click_of_an_unauthorized_user_is_rejected_privately(database: Database, running_bot) -> None:
     async with running_slack_bot(running_bot, database, ScriptedModel(SHIP)) as harness:
         root = await harness.alice.mention_bot("ship v1", channel=OPS)
         card = await harness.alice.wait_for_card(root, approval="ship")

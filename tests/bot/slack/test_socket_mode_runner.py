@@ -65,7 +65,7 @@ async def test_failed_connection_is_retried() -> None:
     runner = source.build_runner()
     runner.start()
     await source.wait_for_waits(1)
-    assert "SLACK_APP_TOKEN may be wrong" in source.problems[RUNNER_NAME]
+    assert "check SLACK_APP_TOKEN" in source.problems[RUNNER_NAME]
     assert source.connections[0].is_closed
     source.clock.advance(minutes=1)
     await source.wait_for_waits(2)

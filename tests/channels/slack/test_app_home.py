@@ -107,7 +107,7 @@ def test_thread_shows_its_first_message_and_status(status: Any, text: str) -> No
 def test_home_says_that_there_are_more_rows() -> None:
     row = ThreadSummary("deploy", "done", "hi", NOW)
     texts = home_texts(pending_requests=(PendingRequest(question()),) * 13, threads=(row,) * 13)
-    assert texts.count("There are more, which are not shown here.") == 2
+    assert texts.count("There are more; only 12 are shown here.") == 2
     texts = home_texts(pending_requests=(PendingRequest(question()),) * 12, threads=(row,) * 12)
     assert not [text for text in texts if text.startswith("There are more")]
 

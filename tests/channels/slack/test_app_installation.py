@@ -32,13 +32,13 @@ def org_event(**fields: Any) -> dict[str, Any]:
         {"team_id": "E0ORG"},
     ],
 )
-def test_organisation_installation_has_no_team(response: dict[str, Any]) -> None:
+def test_organization_installation_has_no_team(response: dict[str, Any]) -> None:
     bot = identity_from_auth_test(BOT | response)
     assert bot == ORG
     assert (bot.installation_id, bot.internal_teams) == ("E0ORG", {"E0ORG"})
 
 
-def test_workspace_installation_in_an_organisation_has_a_team() -> None:
+def test_workspace_installation_in_an_organization_has_a_team() -> None:
     bot = identity_from_auth_test(BOT | {"team_id": "T0HOME", "enterprise_id": "E0ORG", "is_enterprise_install": False})
     assert (bot.installation_id, bot.internal_teams) == ("T0HOME", {"T0HOME", "E0ORG"})
 
@@ -73,7 +73,7 @@ def test_incomplete_payload_yields_no_identity(payload: dict[str, Any]) -> None:
     assert identity_from_payload(payload) is None
 
 
-def test_payload_workspace_is_internal_to_the_organisation() -> None:
+def test_payload_workspace_is_internal_to_the_organization() -> None:
     assert with_payload_workspace(ORG, org_event()).internal_teams == {"E0ORG", "T0HOME"}
 
 

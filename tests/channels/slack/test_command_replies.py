@@ -1,13 +1,8 @@
-"""Tests of the replies to the `/handrail` slash command and to rejected clicks."""
-
-from typing import Any
+"""Tests of the replies to the `/handrail` slash command."""
 
 import pytest
 from hypothesis import given
 
-from agents.addresses import Address
-from agents.messages import Assurance
-from agents.requests import RecordedAnswer, Request
 from channels.slack.command_replies import (
     SUBCOMMANDS,
     EphemeralReply,
@@ -30,24 +25,10 @@ from tests.channels.slack.overview_strategies import (
     visible_texts,
 )
 from tests.fakes.slack.limits import check_blocks
-from tests.harness.people import BOB, SLACK_PEOPLE
+from tests.harness.people import SLACK_PEOPLE
 
 ALICE = SLACK_PEOPLE.members[0]
 ESCAPED = "&lt;!channel&gt; &lt;@U0BOSS&gt; &lt;https://evil.example|docs&gt; &amp; *so* :boom:"
-
-
-def approved_request() -> Request:
-    """Return a request that Bob approved with a hostile comment."""
-    answer = RecordedAnswer(
-        by=BOB,
-        channel=Address("slack:T0HOME/U0BOB"),
-        assurance=Assurance.HIGH,
-        decision="approve",
-        at=NOW,
-        counted=True,
-        comment=HOSTILE,
-    )
-    return approval(status="approved", answers=(answer,))
 
 
 @pytest.mark.parametrize(
@@ -61,7 +42,7 @@ def approved_request() -> Request:
         rejection_reply("too late"),
     ],
 )
-def test_replies_are_ephemeral_and_replace_no_card(reply: EphemeralReply) -> None:
+def test_replies_are_ephemeral_and_replace_no_message(reply: EphemeralReply) -> None:
     assert (reply["response_type"], reply["replace_original"]) == ("ephemeral", False)
     assert reply["text"]
 
@@ -102,25 +83,9 @@ def test_whoami_shows_the_person_or_the_address() -> None:
     assert "T0HOME/U0ALICE" in whoami_reply(Overview(ALICE_ADDRESS))["text"]
 
 
-@pytest.mark.parametrize(
-    ("error", "request_", "expected"),
-    [
-        ("you may not approve", None, ["Your response was not accepted: you may not approve"]),
-        ("you may not do this", approval(), ["Your response was not accepted: you may not do this"]),
-        ("it ran out", approval(status="expired"), ["Outcome of the request: no answer in time."]),
-        (
-            "request ABCDE is settled: approved",
-            approved_request(),
-            ["request ABCDE is settled", "approved by bob (slack)"],
-        ),
-    ],
-)
-def test_rejection_reply_has_the_reason_or_the_outcome(
-    error: str, request_: Request | None, expected: list[str]
-) -> None:
-    reply = rejection_reply(error, request_)
-    assert all(text in reply["text"] for text in expected)
-    assert ("Outcome of the request" in reply["text"]) == (request_ is not None and request_.status != "open")
+def test_rejected_command_is_explained() -> None:
+    reply = rejection_reply("you have no active thread")
+    assert reply["text"] == "The command was not carried out: you have no active thread"
 
 
 def test_untrusted_text_is_escaped_in_mrkdwn_only() -> None:
@@ -143,13 +108,7 @@ def test_any_overview_yields_valid_replies(overview: Overview) -> None:
         check_reply(reply)
 
 
-@given(hostile_texts, hostile_texts)
-def test_any_text_yields_valid_replies(one: str, other: str) -> None:
-    closed: Any = approval(status="superseded", question=other)
-    for reply in (
-        help_reply(one),
-        unknown_subcommand_reply(one),
-        rejection_reply(one),
-        rejection_reply(other, closed),
-    ):
+@given(hostile_texts)
+def test_any_text_yields_valid_replies(text: str) -> None:
+    for reply in (help_reply(text), unknown_subcommand_reply(text), rejection_reply(text)):
         check_reply(reply)

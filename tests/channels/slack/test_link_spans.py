@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from channels.slack.link_spans import MAX_GROWTH, put_links_in_code, convert_stable_prefix
+from channels.slack.link_spans import MAX_GROWTH, convert_stable_prefix, put_links_in_code
 
 URL = "https://evil.example/?q=secret"
 PARSERS = (MarkdownIt("commonmark"), MarkdownIt("commonmark").enable("table"))

@@ -189,7 +189,7 @@ def test_invalid_entry_has_an_error_at_its_field(name: str, entry: str | None, m
     assert wrong.response == {"response_action": "errors", "errors": {f"argument.{name}": message}}
 
 
-def test_5_point_0_is_accepted_as_an_integer() -> None:
+def test_number_5_0_is_accepted_as_an_integer() -> None:
     found = parse_edit(SCHEMA, ARGUMENTS, edited_entries(times="5.0"))
     assert isinstance(found, dict)
     assert (found["times"], type(found["times"])) == (5, int)
@@ -214,7 +214,7 @@ def test_argument_that_fits_no_field_is_unchanged(part: Any) -> None:
     assert parse_edit(schema, {"a": "x"}, {"argument.a": "y"}) == {"a": "x"}
 
 
-def test_true_is_not_the_option_one() -> None:
+def test_boolean_value_does_not_select_the_option_1() -> None:
     schema = {"properties": {"a": {"enum": [1, True, 0]}}}
     assert inputs(edit_view(schema, {"a": True}))["argument.a"]["element"]["initial_option"]["value"] == "1"
 

@@ -122,7 +122,7 @@ def test_change_without_new_text_is_ignored(name: str) -> None:
 
 
 @pytest.mark.parametrize("known", [("user",), ("bot_id",), ("app_id",)])
-def test_own_message_is_recognised_by_user_bot_or_app_id(known: tuple[str, ...]) -> None:
+def test_own_message_is_recognized_by_user_bot_or_app_id(known: tuple[str, ...]) -> None:
     payload = load_payload("own_message")
     for name in {"user", "bot_id", "app_id", "bot_profile"}.difference(known):
         del payload["event"][name]

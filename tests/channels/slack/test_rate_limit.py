@@ -42,7 +42,7 @@ class RateLimitHarness:
         await self.clock.sleep(self.clock.now() + timedelta(seconds=seconds), asyncio.Event())
 
 
-async def test_turns_for_one_key_come_once_a_second() -> None:
+async def test_callers_for_one_key_wait_one_second_each() -> None:
     harness = RateLimitHarness()
     for name in "abc":
         await harness.request_turn(name)
