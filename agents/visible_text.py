@@ -1,7 +1,7 @@
 """Escape characters in untrusted text that are invisible, reorder text or move the cursor.
 
 A joiner or a variation selector is kept only where it changes the displayed glyphs. Elsewhere it is escaped, because
-different texts could look equal. The rules, each on immediate neighbours only:
+different texts could look equal. The rules, each on immediate neighbors only:
 
 U+200C, U+200D  between letters that a joiner changes: RFC 5892 A.1 and A.2, narrowed to a letter on each side where
                 the effect depends on it. The presentation forms of Arabic letters show which of them join.

@@ -65,12 +65,12 @@ def _display_field(response: ApiResponse, name: str) -> str:
 
 
 def _describe_installation(auth_test: ApiResponse) -> str:
-    """Return the name of the workspace, or of the organisation for an org-wide installation."""
+    """Return the name of the workspace, or of the organization for an org-wide installation."""
     bot = identity_from_auth_test(auth_test.data)
     name = _display_field(auth_test, "team") if auth_test.data.get("team") else ""
     if bot.team or not bot.enterprise:
         return name or "a workspace without a name"
-    return f"{name or 'the organisation'} ({bot.enterprise}), installed for the whole organisation"
+    return f"{name or 'the organization'} ({bot.enterprise}), installed for the whole organization"
 
 
 def _error_finding(error: HandrailError, variable: str, fix: str, state: FindingState = "problem") -> Finding:

@@ -79,7 +79,7 @@ def test_rejected_answer_has_a_reason_and_keeps_the_request_open(terms, by, deci
 
 
 @pytest.mark.parametrize("by", [ALICE, Address("terminal:alice"), ALICE_EMAIL])
-def test_requester_is_recognised_at_each_address(by: Address) -> None:
+def test_requester_is_recognized_at_each_address(by: Address) -> None:
     request = approval(ApprovalTerms(roles=("*",)), requester=Address("terminal:alice"))
     assert evaluate(request, answer("approve", by)).rejection_reason == REQUESTER_REASON
 

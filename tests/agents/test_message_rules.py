@@ -165,7 +165,7 @@ def test_every_correction_word_is_an_instruction(word: str) -> None:
         "*stop*",
     ],
 )
-def test_correction_is_recognised_with_any_punctuation(text: str) -> None:
+def test_correction_is_recognized_with_any_punctuation(text: str) -> None:
     assert is_new_instruction(text, None)
 
 

@@ -78,7 +78,7 @@ def test_edit_by_another_person_is_ignored(text: str | None, by: Address) -> Non
     assert event_types(thread_awaiting_approval(FIRST_MESSAGE), text, by=by) == []
 
 
-def test_author_is_recognised_at_each_address() -> None:
+def test_author_is_recognized_at_each_address() -> None:
     assert event_types(thread(FIRST_MESSAGE), "pull it", by=Address("email:alice@example.com")) == ["MessageEdited"]
 
 

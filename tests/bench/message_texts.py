@@ -1,4 +1,4 @@
-"""Time to handle one message of 16 kB: recognise commands and instructions, and escape hidden characters.
+"""Time to handle one message of 16 kB: recognize commands and instructions, and escape hidden characters.
 
     python -m tests.bench.message_texts
 

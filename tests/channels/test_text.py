@@ -34,7 +34,7 @@ def test_truncated_card_names_the_command_that_shows_it_all() -> None:
     assert "/edit" not in text
 
 
-def test_value_longer_than_a_card_keeps_cannot_be_approved() -> None:
+def test_value_too_long_for_a_card_cannot_be_approved() -> None:
     text = to_plain_text(
         render_card(approval(arguments={"note": "x" * (MAX_CARD_VALUE_LENGTH + 1)})), TerminalChannel.capabilities
     )

@@ -187,7 +187,7 @@ async def unused_fault(slack: FakeSlack) -> None:
         (unused_fault, "a planned fault of chat.update did not occur"),
     ],
 )
-async def test_unexpected_behaviour_fails_the_test(scenario: Scenario, failure: str) -> None:
+async def test_unexpected_behavior_fails_the_test(scenario: Scenario, failure: str) -> None:
     async def run() -> None:
         async with fake_slack() as slack:
             await scenario(slack)

@@ -111,7 +111,7 @@ async def test_correct_app_has_only_ok_findings() -> None:
 async def test_org_wide_installation_is_reported(team_value: Any) -> None:
     async with running_slack_app(App(enterprise="E0ORG", auth_test_team=team_value)) as (_, variables):
         findings = await run_check(**variables)
-    expected = "SLACK_BOT_TOKEN works: handrail in Fake Org (E0ORG), installed for the whole organisation"
+    expected = "SLACK_BOT_TOKEN works: handrail in Fake Org (E0ORG), installed for the whole organization"
     assert expected in [finding.message for finding in findings]
     assert exclude_ok(findings) == []
 

@@ -65,7 +65,7 @@ class ScriptedServer:
         return response
 
 
-async def test_requests_have_a_token_and_posts_a_key_and_a_terminal():
+async def test_requests_have_a_token_and_posts_an_idempotency_key():
     server = ScriptedServer(httpx.Response(200, json={}), httpx.Response(200, json={}))
     async with make_client(server) as client:
         await client.get(api_path("threads"), status="open", agent=None)
@@ -141,7 +141,7 @@ async def test_retries_are_limited():
             await client.get("/v1/anything", retries=2)
 
 
-async def test_refused_request_is_not_retried():
+async def test_rejected_request_is_not_retried():
     server = ScriptedServer(error_response(404, "thread_not_found"))
     async with make_client(server) as client:
         with pytest.raises(ThreadNotFound):

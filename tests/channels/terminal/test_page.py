@@ -70,7 +70,7 @@ def test_page_names_the_person_who_entered_an_event():
     assert "bob (entered by dana) answered: approve" in output
 
 
-def test_page_says_that_a_refused_answer_does_not_count():
+def test_page_says_that_a_rejected_answer_does_not_count():
     refused = {"decision": "approve", "counted": False, "reason": "not among those who may decide"}
     events = [make_event("RequestAnswered", {"answer": refused}, actor="person:eve")]
     output = render(thread_page(make_thread(), events, [], UTC))

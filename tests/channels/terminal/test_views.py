@@ -15,10 +15,10 @@ from channels.terminal.views import (
     answer_view,
     card_view,
     closed_view,
-    message_change_view,
     error_view,
     format_event,
     help_table,
+    message_change_view,
     message_view,
     request_view,
 )

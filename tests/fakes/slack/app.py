@@ -13,7 +13,7 @@ _SCOPES = (
 class App:
     """App installed in one workspace, or in the whole `enterprise`; in that case `team` is one of its workspaces.
 
-    `auth_test_team` determines the `team_id` that `auth.test` returns for an organisation's installation.
+    `auth_test_team` determines the `team_id` that `auth.test` returns for an organization's installation.
     """
 
     team: str = "T0TEAM"
