@@ -33,7 +33,7 @@ def test_chat_continues_after_the_server_is_killed_and_restarted(folder):
     with folder.running_server() as server, server.folder.start("chat") as chat:
         chat.wait_for_output("connected")
         chat.type_line("deploy v1.4.0 to production")
-        code = chat.wait_for_output("why").partition("/approve ")[2].split()[0]
+        code = chat.wait_for_output("REASON").partition("/approve ")[2].split()[0]
         server.kill()
         with folder.running_server(port=server.port):
             chat.type_line(f"/approve {code} go")
@@ -143,7 +143,7 @@ def test_one_person_decides_the_request_of_another(folder):
         alice.wait_for_output("connected")
         bob.wait_for_output("connected")
         alice.type_line("deploy v1.4.0 to production")
-        code = bob.wait_for_output("why").partition("/approve ")[2].split()[0]
+        code = bob.wait_for_output("REASON").partition("/approve ")[2].split()[0]
         assert "asked for by Alice" in bob.output
         alice.wait_for_output("can be decided by release (Bob)")
         assert "/approve" not in alice.wait_for_output("in thread")
