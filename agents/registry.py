@@ -7,9 +7,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from agents.agent import Agent
-from agents.config_issues import ConfigIssue
-from agents.errors import ConfigurationError, UnknownAgent
+from agents.core.agent import Agent
+from agents.core.config_issues import ConfigIssue
+from agents.core.errors import ConfigurationError, UnknownAgent
 
 AGENT_PACKAGES = ("agents.deploy",)
 

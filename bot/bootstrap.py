@@ -4,32 +4,29 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from agents.model import Model
-from bot.approval_service import ApprovalService
-from bot.effect_executor import EffectExecutor
-from bot.embedded_backend import EmbeddedBackend
-from bot.embedded_worker import EmbeddedWorker
-from bot.engine import Engine
-from bot.execution_backend import ExecutionBackend, NoExecution
-from bot.ids import Clock, IdGenerator
-from bot.job_completion import JobCompletion
-from bot.job_handlers import JobHandlers
-from bot.jobs import enqueue_follow_ups
-from bot.loop_supervisor import LoopSupervisor
-from bot.message_sender import MessageSender
-from bot.outbox_dispatcher import OutboxDispatcher
-from bot.process_heartbeat import ProcessHeartbeat
-from bot.reply_streams import ReplyStreams
-from bot.roster import Roster
-from bot.sleep import Sleep, sleep_until
-from bot.status_reporter import StatusReporter
-from bot.thread_control import ThreadControl
-from bot.thread_runner import ThreadRunner
-from bot.thread_service import ThreadService
-from bot.timer_service import TimerService
-from bot.tool_runner import ToolRunner
+from agents.llm.base import Model
+from bot.delivery.dispatcher import OutboxDispatcher
+from bot.delivery.feedback import ReplyStreams, StatusReporter
+from bot.delivery.sender import MessageSender
+from bot.execution.backend import ExecutionBackend, NoExecution
+from bot.execution.effects import EffectExecutor
+from bot.execution.embedded import EmbeddedBackend
+from bot.execution.embedded_worker import EmbeddedWorker
+from bot.execution.heartbeat import ProcessHeartbeat
+from bot.execution.queue.handlers import JobHandlers
+from bot.execution.queue.jobs import JobCompletion, enqueue_follow_ups
+from bot.execution.thread_runner import ThreadRunner
+from bot.execution.timers import TimerService
+from bot.execution.tools.runner import ToolRunner
+from bot.services.approvals import ApprovalService
+from bot.services.engine import Engine
+from bot.services.ids import Clock, IdGenerator
+from bot.services.retry import LoopSupervisor, Sleep, sleep_until
+from bot.services.roster import Roster
+from bot.services.thread_control import ThreadControl
+from bot.services.threads import ThreadService
 from channels.base import Channel, PullChannel, StatusChannel, StreamingChannel
-from storage.database import Database
+from storage.database.database import Database
 from storage.event_store import ThreadStore
 from storage.jobs import Queue
 from storage.processes import Process
@@ -150,7 +147,7 @@ def _create_queue_backend(
 ) -> ExecutionBackend:
     if not assignment.queues:
         return NoExecution()
-    from bot.queue_backend import QueueBackend  # noqa: PLC0415 - saves 0.3 s at startup on SQLite
+    from bot.execution.queue.backend import QueueBackend  # noqa: PLC0415 - saves 0.3 s at startup on SQLite
 
     return QueueBackend(handlers, assignment.queues, supervisor)
 

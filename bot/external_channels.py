@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from bot.generated_secrets import load_secret_key
-from bot.ids import Clock
+from bot.config.secrets import load_secret_key
+from bot.config.settings import Settings
 from bot.log import LogEvent, log
-from bot.settings import Settings
+from bot.services.ids import Clock
 from channels.base import Channel
 
 

@@ -8,16 +8,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from bot.api.app import create_app
+from bot.api.auth import Credential
+from bot.api.channel_routes import ChannelServices, build_channel_services
+from bot.api.server import EventLoopErrorHandler, Server, open_listen_socket
 from bot.bootstrap import Bot
-from bot.generated_secrets import load_api_tokens, load_secret_key
+from bot.config.secrets import load_api_tokens, load_secret_key
+from bot.config.settings import Settings, load_settings
 from bot.log import LogEvent, configure_logging, log
-from bot.process_setup import ProcessRole, build_bot, exit_if_threads_hang, install_signal_handlers, open_database
-from bot.settings import Settings, load_settings
-from bot.web.app import create_app
-from bot.web.channel_services import ChannelServices, build_channel_services
-from bot.web.connections import EventLoopErrorHandler
-from bot.web.principal import Credential
-from bot.web.server import Server, open_listen_socket
+from bot.process import ProcessRole, build_bot, exit_if_threads_hang, install_signal_handlers, open_database
 from storage.jobs import QUEUES
 
 UP_ROLE = ProcessRole("up", queues=QUEUES, concurrency=32, is_standalone=True)

@@ -5,9 +5,9 @@ import signal
 from collections.abc import Callable
 
 from bot.bootstrap import Bot
+from bot.config.settings import load_settings
 from bot.log import LogEvent, configure_logging, log
-from bot.process_setup import ProcessRole, build_bot, exit_if_threads_hang, install_signal_handlers, open_database
-from bot.settings import load_settings
+from bot.process import ProcessRole, build_bot, exit_if_threads_hang, install_signal_handlers, open_database
 
 
 def run_worker(role: ProcessRole, on_ready: Callable[[ProcessRole], None]) -> None:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
-from agents.addresses import Address
-from agents.messages import Assurance, Message, Receipt
+from agents.core.messages import Assurance, Message, Receipt
+from agents.core.values import Address
 
 
 @dataclass(frozen=True)

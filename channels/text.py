@@ -2,9 +2,9 @@
 
 from hashlib import sha256
 
-from agents.cards import content_lines, explanation_lines
-from agents.messages import Card, Message
-from agents.requests import Request
+from agents.core.cards import content_lines, explanation_lines
+from agents.core.messages import Card, Message
+from agents.core.requests import Request
 from channels.base import Capabilities
 
 

@@ -1,1 +1,1 @@
-"""Persistence: threads and their events, requests, inbox, outbox. Only `storage.database` commits."""
+"""Persistence: threads and their events, requests, inbox, outbox. Only `storage.database.database` commits."""

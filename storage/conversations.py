@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, bindparam, insert, select
 
-from agents.errors import DuplicateConversation
-from storage.tables import ConversationRow
-from storage.write_batch import WriteBatch
+from agents.core.errors import DuplicateConversation
+from storage.database.tables import ConversationRow
+from storage.database.transactions import WriteBatch
 
 _conversation = ConversationRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 

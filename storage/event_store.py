@@ -8,20 +8,19 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy import BigInteger, Connection, Select, Update, bindparam, case, func, insert, select, text, update
 
-from agents.addresses import Address
-from agents.deadlines import next_deadline
-from agents.errors import VersionConflict
-from agents.events import Event, ThreadForked
-from agents.next_step import next_work
-from agents.rights import Viewer, thread_not_found
-from agents.state import ThreadState
-from storage.codec import dump_state, event_from_row, event_to_row, parse_state
-from storage.compatibility import fold_readable, unreadable_thread
-from storage.compiled_queries import select_first
+from agents.core.deadlines import next_deadline
+from agents.core.errors import VersionConflict
+from agents.core.events import Event, ThreadForked
+from agents.core.next_step import next_work
+from agents.core.rights import Viewer, thread_not_found
+from agents.core.state import ThreadState
+from agents.core.values import Address
+from storage.codec import dump_state, event_from_row, event_to_row, fold_readable, parse_state, unreadable_thread
+from storage.database.postgres_queries import select_first
+from storage.database.tables import EventRow, ThreadRow
+from storage.database.transactions import WriteBatch
 from storage.state_cache import StateCache
-from storage.tables import EventRow, ThreadRow
 from storage.viewers import restrict_to_viewer, write_viewers
-from storage.write_batch import WriteBatch
 
 _thread = ThreadRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 _event = EventRow.__table__  # type: ignore[attr-defined]  # the same

@@ -5,9 +5,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select
 
-from agents.errors import VersionConflict
-from storage.tables import InboxRow
-from storage.write_batch import WriteBatch
+from agents.core.errors import VersionConflict
+from storage.database.tables import InboxRow
+from storage.database.transactions import WriteBatch
 
 _inbox = InboxRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 

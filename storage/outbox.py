@@ -8,12 +8,11 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 
-from agents.addresses import Address
-from agents.effects import SendMessage
-from agents.next_step import pending_sends
+from agents.core.next_step import SendMessage, pending_sends
+from agents.core.values import Address
+from storage.database.tables import OutboxRow
+from storage.database.transactions import WriteBatch
 from storage.event_store import load_uncached
-from storage.tables import OutboxRow
-from storage.write_batch import WriteBatch
 
 _outbox = OutboxRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 

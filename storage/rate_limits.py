@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, select, text
 
-from storage.tables import PauseRow, UtcTime
+from storage.database.tables import PauseRow, UtcTime
 
 _pause = PauseRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 

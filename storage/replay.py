@@ -5,12 +5,12 @@ from typing import Any, Self
 
 from sqlalchemy import Connection, Row, select
 
-from agents.rights import thread_not_found
-from agents.state import ThreadState
-from storage.compatibility import NEWER_BUILD_REASON, fold_readable
-from storage.database import Database
+from agents.core.rights import thread_not_found
+from agents.core.state import ThreadState
+from storage.codec import NEWER_BUILD_REASON, fold_readable
+from storage.database.database import Database
+from storage.database.tables import ThreadRow
 from storage.event_store import PAGE_SIZE, events_after, parse_stored_state, projection
-from storage.tables import ThreadRow
 
 _thread = ThreadRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 

@@ -6,16 +6,16 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
-from agents.errors import AlreadySettled, DuplicateCode
-from agents.requests import Request
-from agents.rights import Viewer, request_not_found
-from agents.state import ThreadState
-from storage.compatibility import fold_readable, unreadable_request
-from storage.compiled_queries import select_first
+from agents.core.errors import AlreadySettled, DuplicateCode
+from agents.core.requests import Request
+from agents.core.rights import Viewer, request_not_found
+from agents.core.state import ThreadState
+from storage.codec import fold_readable, unreadable_request
+from storage.database.postgres_queries import select_first
+from storage.database.tables import RequestRow
+from storage.database.transactions import WriteBatch
 from storage.event_store import events_after, load_uncached
-from storage.tables import RequestRow
 from storage.viewers import restrict_to_viewer
-from storage.write_batch import WriteBatch
 
 _request = RequestRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from storage.tables import ThreadRow
+from storage.database.tables import ThreadRow
 
 _thread = ThreadRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 

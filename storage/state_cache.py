@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 from threading import Lock
 
-from agents.frozen import FrozenModel
-from agents.state import ThreadState
+from agents.core.state import ThreadState
+from agents.core.values import FrozenModel
 
 MAX_CACHE_BYTES = 64 * 2**20
 _MODEL_BYTES = 1_000

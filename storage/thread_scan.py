@@ -6,9 +6,9 @@ from typing import Self
 
 from sqlalchemy import Connection
 
-from agents.frozen import FrozenModel
-from agents.state import ThreadState
-from storage.database import Database
+from agents.core.state import ThreadState
+from agents.core.values import FrozenModel
+from storage.database.database import Database
 from storage.event_store import PAGE_SIZE, list_thread_states
 
 MAX_SCANNED = 5_000

@@ -2,11 +2,11 @@
 
 from sqlalchemy import Column, ColumnElement, Connection, Select, bindparam, delete, exists, insert, select
 
-from agents.errors import VersionConflict
-from agents.rights import Viewer, audience_names
-from agents.state import ThreadState
-from storage.tables import ThreadViewerRow
-from storage.write_batch import WriteBatch
+from agents.core.errors import VersionConflict
+from agents.core.rights import Viewer, audience_names
+from agents.core.state import ThreadState
+from storage.database.tables import ThreadViewerRow
+from storage.database.transactions import WriteBatch
 
 _viewer = ThreadViewerRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 

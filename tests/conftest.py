@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from storage.database import Database
+from storage.database.database import Database
 from tests.databases import DATABASES, create_postgres_database, create_sqlite_database, drop_if_shared_server
 
 KILL_SEED = 20_260_101

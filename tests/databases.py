@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from storage.database import create_database_engine
-from storage.postgres import is_postgres
-from storage.schema import migrate
+from storage.database.database import create_database_engine
+from storage.database.postgres import is_postgres
+from storage.database.schema import migrate
 from tests.postgres import create_database, drop_database, is_private_server, migrated_template, server_url
 
 

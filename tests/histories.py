@@ -9,19 +9,15 @@ from typing import Annotated, Any, get_args
 from hypothesis import strategies as st
 from pydantic import Field
 
-from agents.addresses import Address
-from agents.agent import Agent
-from agents.budget import Budget, Usage
-from agents.commands import Command, Commands
-from agents.completion import Completion, CompletionOutcome
-from agents.deadlines import due_events, next_deadline
-from agents.decisions import EditedCall, evaluate_answer
-from agents.digest import call_digest
-from agents.effects import AskHuman, CallModel, Effect, Prefetch, RecoverTool, RunTool, SendMessage
-from agents.errors import HandrailError
-from agents.escalation import escalation_follow_ups
-from agents.event_stamp import EventStamp
-from agents.events import (
+from agents.core.agent import Agent
+from agents.core.commands import Command, Commands
+from agents.core.completion import Budget, Completion, CompletionOutcome, Usage
+from agents.core.deadlines import due_events, next_deadline
+from agents.core.decisions import EditedCall, evaluate_answer
+from agents.core.digest import call_digest
+from agents.core.errors import HandrailError
+from agents.core.escalation import escalation_follow_ups
+from agents.core.events import (
     BudgetReached,
     FailureStage,
     KnownEvent,
@@ -34,23 +30,34 @@ from agents.events import (
     ThreadStarted,
     ToolStarted,
 )
-from agents.interpret import events_for_tool_call
-from agents.message_rules import events_for_edit, events_for_message
-from agents.messages import Assurance, IncomingEdit, IncomingMessage, Provenance, Receipt
-from agents.next_step import next_work, pending_sends
-from agents.policy import ApprovalTerms, EscalationStep, Policy, Rule
-from agents.reducer import fold
-from agents.request_factory import budget_request, help_request
-from agents.requests import Answer, Request
-from agents.state import ThreadState
-from agents.steps import AskAgent, Await, CallTool, DoneForNow, NothingToDo, RequestHumanInput, Step
-from agents.tools import ToolContext, ToolResult, tool
-from bot.approval_service import answer_events
-from bot.delivery_events import sent_event, undeliverable_event, with_alternative_address
-from bot.model_calls import ChosenStep, events_for_completion, events_for_failed_model_call
-from bot.roster import Roster
-from bot.tool_call_outcomes import idempotency_key, outcome_events
-from bot.tool_runner import ToolOutcome
+from agents.core.interpret import events_for_tool_call
+from agents.core.message_rules import events_for_edit, events_for_message
+from agents.core.messages import Assurance, IncomingEdit, IncomingMessage, Provenance, Receipt
+from agents.core.next_step import (
+    AskHuman,
+    CallModel,
+    Effect,
+    Prefetch,
+    RecoverTool,
+    RunTool,
+    SendMessage,
+    next_work,
+    pending_sends,
+)
+from agents.core.policy import ApprovalTerms, EscalationStep, Policy, Rule
+from agents.core.reducer import fold
+from agents.core.request_factory import budget_request, help_request
+from agents.core.requests import Answer, Request
+from agents.core.state import ThreadState
+from agents.core.steps import AskAgent, Await, CallTool, DoneForNow, NothingToDo, RequestHumanInput, Step
+from agents.core.tools import ToolContext, ToolResult, tool
+from agents.core.values import Address, EventStamp
+from bot.execution.model_calls import ChosenStep, events_for_completion, events_for_failed_model_call
+from bot.execution.tools.outcomes import idempotency_key, outcome_events
+from bot.execution.tools.runner import ToolOutcome
+from bot.services.approvals import answer_events
+from bot.services.delivery_events import sent_event, undeliverable_event, with_alternative_address
+from bot.services.roster import Roster
 from tests.harness import people
 from tests.harness.people import ALICE, BOB, CAROL, STRANGER, with_addresses, with_roles
 

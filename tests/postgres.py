@@ -10,8 +10,8 @@ from pathlib import Path
 
 from sqlalchemy import Engine, create_engine, make_url
 
-from storage.postgres import psycopg_url
-from storage.schema import migrate
+from storage.database.postgres import psycopg_url
+from storage.database.schema import migrate
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the import warns if XDG_RUNTIME_DIR is not set

@@ -12,7 +12,7 @@ from statistics import median
 
 import pytest
 
-from agents.events import EVENT_VERSIONS
+from agents.core.events import EVENT_VERSIONS
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("agents", "bot", "channels", "storage")
@@ -107,8 +107,11 @@ def test_only_executors_and_migrations_begin_and_commit() -> None:
     transaction_files = {
         relative_path(path) for path in SOURCES if re.search(r"\.(commit|begin)\(", path.read_text(encoding="utf-8"))
     }
-    migration_files = {"storage/schema.py"}  # runs before anything else, on its own connection
-    assert transaction_files <= {"storage/postgres_executor.py", "storage/sqlite_executor.py"} | migration_files
+    migration_files = {"storage/database/schema.py"}  # runs before anything else, on its own connection
+    assert (
+        transaction_files
+        <= {"storage/database/postgres_executor.py", "storage/database/sqlite_executor.py"} | migration_files
+    )
 
 
 def test_every_event_type_has_a_golden_file() -> None:

@@ -25,9 +25,9 @@ import pytest
 from packaging.requirements import Requirement
 from typer.main import get_command
 
-from agents.events import EVENT_VERSIONS
-from bot.cli.lazy_group import COMMANDS
-from bot.settings import Settings
+from agents.core.events import EVENT_VERSIONS
+from bot.cli.main import COMMANDS
+from bot.config.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

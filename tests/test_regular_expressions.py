@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from agents.commands import _compile_pattern
+from agents.core.commands import _compile_pattern
+from agents.core.visible_text import escape_hidden_characters
 from agents.registry import AGENTS
-from agents.visible_text import escape_hidden_characters
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(
@@ -34,12 +34,12 @@ CATEGORIES = {
     "CATEGORY_NOT_DIGIT": r"\D",
 }
 BUILT_FROM_PARTS = {
-    "agents/answer_object.py": "tags and the fence, escaped",
-    "agents/visible_text.py": "sequences of fixed length",
-    "agents/commands.py": "the patterns of commands, tested below",
+    "agents/llm/answer_object.py": "tags and the fence, escaped",
+    "agents/core/visible_text.py": "sequences of fixed length",
+    "agents/core/commands.py": "the patterns of commands, tested below",
     "channels/slack/events_api.py": "the bot's own name, escaped",
-    "storage/postgres_batch.py": "SQL statements, which are constants",
-    "storage/errors.py": "a table of words in the messages of PostgreSQL",
+    "storage/database/postgres_batch.py": "SQL statements, which are constants",
+    "storage/database/errors.py": "a table of words in the messages of PostgreSQL",
 }
 """Modules with an expression that is not a literal, and why that is safe."""
 

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from agents.agent import Agent
-from agents.budget import Budget
-from agents.commands import Commands
-from agents.deploy.git import INHERITED_VARIABLES
-from agents.deploy.remote import cache_name, normalize_remote
+from agents.core.agent import Agent
+from agents.core.commands import Commands
+from agents.core.completion import Budget
+from agents.core.errors import ConfigurationError
+from agents.deploy.git import INHERITED_VARIABLES, cache_name, normalize_remote
 from agents.deploy.sample import REMOTE_FOLDER, ensure_sample_remote
 from agents.deploy.tools import current_release, list_commits, list_tags, push_release_tag, roll_back
-from agents.errors import ConfigurationError
 
 _AGENT_FOLDER = Path(__file__).parent
 

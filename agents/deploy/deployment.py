@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from agents.core.errors import ToolError, Unavailable
 from agents.deploy.names import (
     NOT_RELEASED,
     parse_commit_prefix,
@@ -15,7 +16,6 @@ from agents.deploy.names import (
 from agents.deploy.releases import Action, CallIdentity, Release
 from agents.deploy.repository import Repository
 from agents.deploy.snapshot import RepositorySnapshot, Tag
-from agents.errors import ToolError, Unavailable
 
 MAX_PUSH_ATTEMPTS = 5
 """Limit of attempts to push when releases of other environments change the notes at the same time."""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from agents.errors import ToolError
+from agents.core.errors import ToolError
 
 ENVIRONMENTS = ("production", "staging")
 MAX_QUOTE_LENGTH = 60

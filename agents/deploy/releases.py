@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
+from agents.core.values import FrozenModel
 from agents.deploy.names import COMMIT_ID, TAG_NAME
-from agents.frozen import FrozenModel
 
 CommitId = Annotated[str, Field(pattern=COMMIT_ID)]
 EmptyText = Literal[""]

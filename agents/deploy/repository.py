@@ -12,10 +12,10 @@ from itertools import chain, repeat
 from pathlib import Path
 from threading import Lock
 
+from agents.core.errors import ConfigurationError, Unavailable
 from agents.deploy.git import NETWORK_TIMEOUT_SECONDS, Git, GitResult
 from agents.deploy.releases import Release, parse_releases
 from agents.deploy.snapshot import Commit, RepositorySnapshot, Tag
-from agents.errors import ConfigurationError, Unavailable
 
 NOTES_REF = "refs/notes/releases"
 MAX_SPARE_CLONES = 3

@@ -5,6 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from agents.core.messages import Assurance
+from agents.core.policy import ApprovalTerms
+from agents.core.tools import ConditionCheck, ToolContext, ToolResult, tool
 from agents.deploy.deployment import (
     PlanDeployment,
     apply_deployment,
@@ -12,15 +15,6 @@ from agents.deploy.deployment import (
     find_completed_release,
     plan_release,
     plan_rollback,
-)
-from agents.deploy.formatting import (
-    commit_to_dict,
-    environment_to_dict,
-    format_commit,
-    format_environment,
-    format_release,
-    format_tag,
-    tag_to_dict,
 )
 from agents.deploy.names import (
     ALL_ENVIRONMENTS,
@@ -35,10 +29,16 @@ from agents.deploy.names import (
 )
 from agents.deploy.releases import Action, CallIdentity, Release
 from agents.deploy.repository import open_repository
-from agents.deploy.snapshot import RepositorySnapshot
-from agents.messages import Assurance
-from agents.policy import ApprovalTerms
-from agents.tools import ConditionCheck, ToolContext, ToolResult, tool
+from agents.deploy.snapshot import (
+    RepositorySnapshot,
+    commit_to_dict,
+    environment_to_dict,
+    format_commit,
+    format_environment,
+    format_release,
+    format_tag,
+    tag_to_dict,
+)
 
 MAX_LISTED = 100
 """Limit of commits or tags in one result."""

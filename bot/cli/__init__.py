@@ -2,7 +2,7 @@
 
 import sys
 
-from bot.cli.entry_point import run_command
+from bot.cli.main import run_command
 
 
 def main() -> None:

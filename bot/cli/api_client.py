@@ -6,9 +6,9 @@ from typing import Annotated, TypeVar
 
 from typer import Option
 
-from bot.environment.api_tokens import ApiToken
-from bot.generated_secrets import load_api_tokens
-from bot.settings import DATA_DIR, Settings
+from bot.config.environment.values import ApiToken
+from bot.config.secrets import load_api_tokens
+from bot.config.settings import DATA_DIR, Settings
 from channels.terminal.client import TerminalClient
 
 T = TypeVar("T")

@@ -7,14 +7,14 @@ from typing import Any
 
 from typer import Exit, Typer
 
-from agents.config_issues import ConfigIssue
-from agents.errors import ConfigurationError
+from agents.core.config_issues import ConfigIssue
+from agents.core.errors import ConfigurationError
 from bot.cli.output import JsonOption, print_json, print_message, print_view
-from bot.config import Configuration
-from bot.environment.env_file import load_variables
-from bot.installation import load_installation
-from bot.settings import Settings, load_settings
-from bot.token_grants import list_token_grants
+from bot.config.environment.env_file import load_variables
+from bot.config.installation import load_installation
+from bot.config.loader import Configuration
+from bot.config.secrets import list_token_grants
+from bot.config.settings import Settings, load_settings
 from channels.terminal.views import table
 
 app = Typer(no_args_is_help=True, help="Check and show settings and configuration.")

@@ -3,8 +3,8 @@
 from typer import Typer
 
 from bot.cli.output import JsonOption, print_json, print_message
-from bot.database_setup import database_url, migrate_database
-from bot.settings import load_settings
+from bot.config.database import database_url, migrate_database
+from bot.config.settings import load_settings
 
 app = Typer()
 

@@ -4,13 +4,12 @@ from typing import Annotated
 
 from typer import Argument, Typer
 
-from agents.addresses import person_address
-from agents.errors import NotFound
-from agents.people import Person
-from bot.cli.arguments import parse_address
-from bot.cli.output import JsonOption, print_json, print_view
-from bot.installation import load_installation
-from bot.settings import Settings, load_settings
+from agents.core.errors import NotFound
+from agents.core.people import Person
+from agents.core.values import person_address
+from bot.cli.output import JsonOption, parse_address, print_json, print_view
+from bot.config.installation import load_installation
+from bot.config.settings import Settings, load_settings
 from channels.terminal.views import table
 
 app = Typer(no_args_is_help=True, help="List people, and find the person of an address.")

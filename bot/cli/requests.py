@@ -5,11 +5,10 @@ from typing import Annotated, Any
 
 from typer import Argument, Exit, Option, Typer, confirm
 
-from agents.errors import StaleApproval
+from agents.core.errors import StaleApproval
 from bot.cli.api_client import DEFAULT_LIMIT, LimitOption, PersonOption, call_server
-from bot.cli.output import JsonOption, is_terminal_output, print_json, print_message, print_view
-from bot.cli.short_ids import resolve_thread_id
-from bot.settings import Settings, load_settings
+from bot.cli.output import JsonOption, is_terminal_output, print_json, print_message, print_view, resolve_thread_id
+from bot.config.settings import Settings, load_settings
 from channels.terminal.client import TerminalClient, api_path
 from channels.terminal.commands import AnswerQuestion, Approve, Deny, answer_body
 from channels.terminal.lists import requests_table

@@ -4,10 +4,10 @@ from typing import Annotated, cast, get_args
 
 from typer import BadParameter, Option, Typer, echo
 
-from agents.errors import ConfigurationError
-from bot.database_setup import database_url
-from bot.process_setup import ProcessRole, reject_sqlite
-from bot.settings import load_settings
+from agents.core.errors import ConfigurationError
+from bot.config.database import database_url
+from bot.config.settings import load_settings
+from bot.process import ProcessRole, reject_sqlite
 from bot.worker_process import run_worker
 from storage.jobs import QUEUES, Queue
 

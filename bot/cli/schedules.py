@@ -4,11 +4,11 @@ from typing import Annotated
 
 from typer import Argument, Typer
 
-from agents.errors import Conflict, NotFound
+from agents.core.errors import Conflict, NotFound
 from bot.cli.output import JsonOption, print_json, print_view
-from bot.config_messages import describe_unknown_name
-from bot.installation import load_installation
-from bot.settings import load_settings
+from bot.config.installation import load_installation
+from bot.config.messages import describe_unknown_name
+from bot.config.settings import load_settings
 from channels.terminal.views import info_view, table
 
 app = Typer(no_args_is_help=True, help="List schedules.")

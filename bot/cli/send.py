@@ -4,8 +4,8 @@ from typing import Annotated
 
 from typer import Argument, Option, Typer
 
-from agents.errors import Conflict
-from bot.cli.arguments import parse_address
+from agents.core.errors import Conflict
+from bot.cli.output import parse_address
 
 app = Typer()
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from typer import Option, Typer
 
 from bot.cli.output import JsonOption, print_json, print_message
-from bot.settings import load_settings
+from bot.config.settings import load_settings
 from channels.slack.manifest import build_manifest, unreachable_reason
 
 app = Typer(no_args_is_help=True, help="Set up the Slack app.")

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.cli.api_client import call_server
-from bot.cli.short_ids import MAX_SEARCHED_THREADS, is_id_prefix, match_prefix, resolve_thread_id
-from bot.database_setup import database_url, is_locked
-from bot.settings import Settings
+from bot.cli.output import MAX_SEARCHED_THREADS, is_id_prefix, match_prefix, resolve_thread_id
+from bot.config.database import database_url, is_locked
+from bot.config.settings import Settings
 from channels.terminal.client import TerminalClient, api_path
 
 
@@ -34,7 +34,7 @@ async def _fetch_replay(server: TerminalClient, id_or_prefix: str) -> Any:
 
 async def _replay_locally(url: str, id_or_prefix: str) -> Mapping[str, Any]:
     # These imports take 0.2 s, needless for commands that only make API requests.
-    from storage.database import Database  # noqa: PLC0415 - as above
+    from storage.database.database import Database  # noqa: PLC0415 - as above
     from storage.event_store import list_thread_states  # noqa: PLC0415 - as above
     from storage.replay import replay  # noqa: PLC0415 - as above
 

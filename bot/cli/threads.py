@@ -7,12 +7,19 @@ from typing import Annotated, Any
 from rich.console import RenderableType
 from typer import Argument, Exit, Option, Typer
 
-from agents.people import name_in
+from agents.core.people import name_in
 from bot.cli.api_client import DEFAULT_LIMIT, LimitOption, PersonOption, build_client, call_server
-from bot.cli.output import JsonOption, is_terminal_output, print_json, print_json_line, print_message, print_view
-from bot.cli.short_ids import resolve_thread_id
+from bot.cli.output import (
+    JsonOption,
+    is_terminal_output,
+    print_json,
+    print_json_line,
+    print_message,
+    print_view,
+    resolve_thread_id,
+)
 from bot.cli.thread_replay import describe_replay, run_replay
-from bot.settings import Settings, load_settings
+from bot.config.settings import Settings, load_settings
 from channels.terminal.client import ConnectionChange, LoggedEvent, TerminalClient, api_path
 from channels.terminal.lists import threads_table
 from channels.terminal.page import thread_page

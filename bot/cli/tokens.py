@@ -5,13 +5,13 @@ from typing import Annotated
 
 from typer import Argument, Option, Typer
 
-from agents.addresses import person_address
-from agents.errors import Conflict, InvalidInput, NotFound
+from agents.core.errors import Conflict, InvalidInput, NotFound
+from agents.core.values import person_address
 from bot.cli.output import JsonOption, print_json, print_message, print_view
-from bot.environment.api_tokens import SCOPES, parse_api_tokens
-from bot.installation import load_installation
-from bot.settings import DATA_DIR, Settings, load_settings
-from bot.token_grants import GENERATED_NAME, TokenGrant, list_token_grants
+from bot.config.environment.values import SCOPES, parse_api_tokens
+from bot.config.installation import load_installation
+from bot.config.secrets import GENERATED_NAME, TokenGrant, list_token_grants
+from bot.config.settings import DATA_DIR, Settings, load_settings
 from channels.terminal.views import table
 
 app = Typer(no_args_is_help=True, help="List, create and revoke API tokens.")

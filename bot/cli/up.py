@@ -4,7 +4,7 @@ from typing import Annotated
 
 from typer import Option, Typer, echo
 
-from bot.cli.arguments import PortOption
+from bot.cli.output import PortOption
 from bot.server_process import ServeOptions, ServerAddress, serve
 
 app = Typer()

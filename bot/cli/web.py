@@ -2,7 +2,7 @@
 
 from typer import Typer, echo
 
-from bot.cli.arguments import PortOption
+from bot.cli.output import PortOption
 from bot.server_process import WEB_ROLE, ServeOptions, ServerAddress, serve
 
 app = Typer()

@@ -2,19 +2,16 @@
 
 from collections.abc import Callable, Iterator
 
-from agents.errors import ConfigurationError
-from bot.config import Configuration
+from agents.core.errors import ConfigurationError
+from bot.config.installation import load_installation
+from bot.config.loader import Configuration
+from bot.config.settings import Settings, load_settings
 from bot.doctor.agents import check_deploy_repository, check_model
-from bot.doctor.approvers import check_approvers
 from bot.doctor.database import check_database, is_left_to_server
 from bot.doctor.finding import Finding
-from bot.doctor.machine import check_machine
-from bot.doctor.server import check_server
 from bot.doctor.slack import check_slack
+from bot.doctor.system import check_approvers, check_machine, check_server, check_tokens
 from bot.doctor.threads import threads_of_server
-from bot.doctor.tokens import check_tokens
-from bot.installation import load_installation
-from bot.settings import Settings, load_settings
 from channels.terminal.client import TerminalClient
 
 __all__ = ["Finding", "run_checks"]

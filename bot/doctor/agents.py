@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from agents.completion import Completion, CompletionOutcome
-from agents.deploy.git import Git
-from agents.deploy.remote import normalize_remote, redact_remote
+from agents.core.completion import Completion, CompletionOutcome
+from agents.core.errors import ConfigurationError, HandrailError
+from agents.core.visible_text import escape_hidden_characters
+from agents.deploy.git import Git, normalize_remote, redact_remote
 from agents.deploy.repository import create_empty_repository
-from agents.errors import ConfigurationError, HandrailError
-from agents.visible_text import escape_hidden_characters
+from bot.config.settings import Settings
 from bot.doctor.finding import Finding, FindingState
-from bot.settings import Settings
 
 _TIMEOUT_SECONDS = 20.0
 _MAX_LISTED_MODELS = 5
@@ -60,7 +59,7 @@ def _check_model_server(settings: Settings, host: str, listing: ModelListing) ->
 
 
 async def _fetch_model_names(settings: Settings) -> ModelListing:
-    from bot.model_client import open_model  # noqa: PLC0415 - importing it takes 0.5 s, needless without a model
+    from bot.config.model_client import open_model  # noqa: PLC0415 - importing it takes 0.5 s, needless without a model
 
     try:
         server = open_model(settings, timeout_seconds=_TIMEOUT_SECONDS)

@@ -1,15 +1,28 @@
-"""Check of the database: whether it can be opened and has the revision of this version."""
+"""Checks of the database: its revision, and on PostgreSQL the processes and the work that share it."""
 
+import asyncio
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from agents.errors import HandrailError
-from bot.database_setup import database_revision, database_url, is_locked, temporary_engine
+from sqlalchemy import Connection, exc, make_url, text
+
+from agents.core.errors import HandrailError, StoreUnavailable
+from bot.config.database import database_revision, database_url, is_locked, temporary_engine
+from bot.config.installation import AGENT_NAMES
+from bot.config.settings import Settings
 from bot.doctor.finding import Finding
-from bot.installation import AGENT_NAMES
-from bot.settings import Settings
-from storage.postgres import is_postgres
-from storage.schema import HEAD_REVISION
-from storage.sqlite import sqlite_path
+from bot.doctor.processes import backlog_finding, process_findings, queue_findings, stalled_job_finding
+from bot.doctor.threads import thread_findings
+from bot.services.ids import utc_now
+from storage.database.errors import to_store_error
+from storage.database.postgres import is_postgres
+from storage.database.postgres_pool import ConnectionPool
+from storage.database.schema import HEAD_REVISION, read_revision_in
+from storage.database.sqlite import sqlite_path
+from storage.jobs.stats import QueueStats, StalledJob, list_stalled_jobs, queue_stats
+from storage.processes import ProcessStatus, list_processes
+from storage.schedule import Backlog, load_backlog
+from storage.thread_scan import ThreadScan, scan_threads
 
 
 def check_database(settings: Settings) -> Iterator[Finding]:
@@ -40,7 +53,6 @@ def _check_sqlite(url: str) -> Iterator[Finding]:
 
 
 def _check_shared_database(url: str) -> Iterator[Finding]:
-    from bot.doctor.postgres import check_postgres  # noqa: PLC0415 - importing it takes 0.3 s, needless with SQLite
 
     yield from check_postgres(url)
 
@@ -61,3 +73,97 @@ def _sqlite_finding(url: str) -> Finding:
         return Finding(name="database", state="warning", message=message, fix=fix)
     message, fix = f"{path} was written by a newer Handrail", "upgrade Handrail, or set another DATABASE_URL"
     return Finding(name="database", state="problem", message=message, fix=fix)
+
+
+DATABASE_TIMEOUT_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class _DatabaseInfo:
+    """Version, revision and mode of the database."""
+
+    server_version: str
+    revision: str | None
+    is_read_only: bool
+
+
+@dataclass(frozen=True)
+class _WorkSnapshot:
+    """Processes, queues and threads of the database, all read in one transaction."""
+
+    processes: list[ProcessStatus]
+    queue_stats: list[QueueStats]
+    backlog: Backlog
+    scan: ThreadScan
+
+
+def check_postgres(url: str, timeout_seconds: float = DATABASE_TIMEOUT_SECONDS) -> Iterator[Finding]:
+    """Yield findings about the database without changing it. Raises StoreUnavailable."""
+    info, work, stalled = asyncio.run(_inspect_with_timeout(url, timeout_seconds))
+    yield _database_finding(url, info)
+    if work is not None:
+        now = utc_now()
+        yield from process_findings(work.processes, now)
+        yield from queue_findings(work.queue_stats, work.processes, now)
+        yield stalled_job_finding(stalled)
+        yield backlog_finding(work.backlog, now)
+        yield from thread_findings(work.scan)
+
+
+async def _inspect_with_timeout(
+    url: str, timeout_seconds: float
+) -> tuple[_DatabaseInfo, _WorkSnapshot | None, list[StalledJob]]:
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            info, work = await asyncio.to_thread(_inspect, url)
+            return info, work, await list_stalled_jobs(url) if work else []
+    except TimeoutError as error:
+        raise StoreUnavailable(
+            f"the database did not answer within {timeout_seconds:g} s: check that it is running"
+        ) from error
+
+
+def _inspect(url: str) -> tuple[_DatabaseInfo, _WorkSnapshot | None]:
+    engine = ConnectionPool.for_url(url).engine
+    try:
+        with engine.connect() as connection:
+            return _read_state(connection)
+    except exc.SQLAlchemyError as error:
+        raise to_store_error(error) from error
+    finally:
+        engine.dispose()
+
+
+def _read_state(connection: Connection) -> tuple[_DatabaseInfo, _WorkSnapshot | None]:
+    """Read everything in a read-only transaction, which is never committed."""
+    is_read_only = connection.execute(text("SHOW transaction_read_only")).scalar_one() == "on"
+    connection.execute(text("SET TRANSACTION READ ONLY"))
+    version = str(connection.execute(text("SHOW server_version")).scalar_one()).split()[0]
+    info = _DatabaseInfo(version, read_revision_in(connection), is_read_only)
+    if info.revision != HEAD_REVISION:
+        return info, None
+    processes, backlog = list_processes(connection), load_backlog(connection)
+    return info, _WorkSnapshot(processes, queue_stats(connection), backlog, scan_threads(connection, AGENT_NAMES))
+
+
+def _database_finding(url: str, info: _DatabaseInfo) -> Finding:
+    subject = f"PostgreSQL {info.server_version}, {_describe_database(url)},"
+    if info.revision is not None and info.revision > HEAD_REVISION:
+        message, fix = f"{subject} was written by a newer Handrail", "upgrade Handrail, or set another DATABASE_URL"
+        return Finding(name="database", state="problem", message=message, fix=fix)
+    if info.revision != HEAD_REVISION:
+        current = f"is at revision {info.revision}" if info.revision else "has no schema revision"
+        message, fix = f"{subject} {current}, but {HEAD_REVISION} is needed", "run `handrail migrate` first"
+        return Finding(name="database", state="problem", message=message, fix=fix)
+    if info.is_read_only:
+        message, fix = f"{subject} is read-only, perhaps a standby", "set DATABASE_URL to the primary"
+        return Finding(name="database", state="problem", message=message, fix=fix)
+    return Finding(name="database", state="ok", message=f"{subject} is at revision {HEAD_REVISION}")
+
+
+def _describe_database(url: str) -> str:
+    """Return the names of the database and its host, without user and password."""
+    parsed = make_url(url)
+    hosts = parsed.query.get("host", "")
+    host = parsed.host or (hosts if isinstance(hosts, str) else ", ".join(hosts)) or "this machine"
+    return f"database {parsed.database or parsed.username or 'of this user'} at {host}"

@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from bot.doctor.age import format_age
-from bot.doctor.finding import Finding
+from bot.doctor.finding import Finding, format_age
 from storage.jobs.recovery import HEARTBEAT_TIMEOUT_SECONDS
 from storage.jobs.stats import QueueStats, StalledJob
 from storage.processes import ProcessStatus

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from pydantic import SecretStr
 
+from bot.config.settings import Settings
 from bot.doctor.finding import Finding
-from bot.settings import Settings
 from channels.slack.manifest import request_url, unreachable_reason
 
 _CHECK_NAME = "slack"

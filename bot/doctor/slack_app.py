@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 from pydantic import SecretStr
 
-from agents.errors import ConfigurationError, HandrailError, Unavailable
-from agents.visible_text import escape_hidden_characters
+from agents.core.errors import ConfigurationError, HandrailError, Unavailable
+from agents.core.visible_text import escape_hidden_characters
+from bot.config.environment.network import NetworkSettings
+from bot.config.settings import Settings
 from bot.doctor.finding import Finding, FindingState
 from bot.doctor.slack_manifest import CHECK_NAME as MANIFEST_CHECK_NAME
 from bot.doctor.slack_manifest import compare_manifests
-from bot.environment.network import NetworkSettings
-from bot.settings import Settings
-from channels.slack.app_installation import identity_from_auth_test
 from channels.slack.client import ApiResponse, SlackClient
+from channels.slack.identity import identity_from_auth_test
 from channels.slack.manifest import SCOPES, build_manifest
 
 _CHECK_NAME = "slack"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from agents.visible_text import escape_hidden_characters
+from agents.core.visible_text import escape_hidden_characters
 from bot.doctor.finding import Finding
 from channels.slack.manifest import SLASH_COMMAND
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
-from agents.errors import HandrailError
-from agents.visible_text import escape_hidden_characters
+from agents.core.errors import HandrailError
+from agents.core.visible_text import escape_hidden_characters
 from bot.doctor.finding import Finding
 from channels.terminal.client import TerminalClient, api_path
 from storage.thread_scan import MAX_SCANNED, AffectedThreads, ThreadScan

@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
-from agents.cards import allowed_choices, describe_request_outcome, render_card
-from agents.decisions import evaluate_answer
-from agents.errors import AlreadySettled, InvalidAnswer, InvalidArguments, Permanent, StaleApproval
-from agents.messages import Assurance
-from agents.requests import Answer, Decision, Request
-from agents.tools import Tool
-from bot.answer_notices import describe_recorded_answer
-from bot.approval_service import ApprovalService
-from bot.roster import Roster
+from agents.core.cards import allowed_choices, describe_request_outcome, render_card
+from agents.core.decisions import evaluate_answer
+from agents.core.errors import AlreadySettled, InvalidAnswer, InvalidArguments, Permanent, StaleApproval
+from agents.core.messages import Assurance
+from agents.core.requests import Answer, Decision, Request
+from agents.core.tools import Tool
+from bot.services.answer_notices import describe_recorded_answer
+from bot.services.approvals import ApprovalService
+from bot.services.roster import Roster
 from bot.slack.background_tasks import BackgroundTasks
 from bot.slack.ephemeral import EphemeralMessages
 from bot.slack.message_handlers import CHANNEL

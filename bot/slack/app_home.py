@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-from bot.roster import Roster
+from bot.services.roster import Roster
 from bot.slack.overview_query import OverviewQuery
-from channels.slack.app_home import render_app_home
+from channels.slack.app_home import render_app_home, suggested_prompts
 from channels.slack.client import SlackClient
 from channels.slack.inbound_events import AppHomeOpened, BotIdentity
-from channels.slack.suggestions import suggested_prompts
 
 
 @dataclass(frozen=True)

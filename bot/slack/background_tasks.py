@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
 
-from agents.errors import HandrailError
+from agents.core.errors import HandrailError
 from bot.log import LogEvent, log
 
 

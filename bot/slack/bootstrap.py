@@ -7,13 +7,14 @@ from datetime import timedelta
 
 from pydantic import SecretStr
 
-from agents.errors import ConfigurationError, Permanent
+from agents.core.errors import ConfigurationError, Permanent
 from bot.bootstrap import Bot
-from bot.conversation_router import ConversationRouter
-from bot.environment.network import NetworkSettings
-from bot.ids import Clock
+from bot.config.environment.network import NetworkSettings
+from bot.config.settings import Settings
 from bot.log import LogEvent, log
-from bot.settings import Settings
+from bot.services.ids import Clock
+from bot.services.retry import Sleep, sleep_until
+from bot.services.threads import ConversationRouter
 from bot.slack.action_handlers import ActionHandlers
 from bot.slack.app_home import AppHome
 from bot.slack.background_tasks import BackgroundTasks
@@ -25,10 +26,9 @@ from bot.slack.message_handlers import MessageHandlers
 from bot.slack.overview_query import OverviewQuery
 from bot.slack.slash_commands import SlashCommands
 from bot.slack.socket_mode_runner import SocketModeRunner
-from bot.sleep import Sleep, sleep_until
-from channels.slack.bot_identity import BotIdentityCache
 from channels.slack.channel import SlackChannel
 from channels.slack.client import SlackClient
+from channels.slack.identity import BotIdentityCache
 from channels.slack.rate_limit import RateLimiter
 from channels.slack.socket_mode import SocketModeConnection
 

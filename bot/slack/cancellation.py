@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from agents.errors import Forbidden
-from agents.people import People
-from agents.rights import may_view, thread_not_found, to_viewer
+from agents.core.errors import Forbidden
+from agents.core.people import People
+from agents.core.rights import may_view, thread_not_found, to_viewer
+from bot.services.thread_control import ThreadControl
 from bot.slack.users import ResolvedUser
-from bot.thread_control import ThreadControl
 from storage.inbox import IdempotencyClaim
 
 

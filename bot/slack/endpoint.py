@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from agents.errors import Forbidden, HandrailError, InvalidInput
+from agents.core.errors import Forbidden, HandrailError, InvalidInput
 from bot.log import Level, LogEvent, log
 from bot.slack.event_dispatcher import SlackEventDispatcher
 from channels.slack.parser import (

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from agents.addresses import Address
-from agents.errors import Permanent
+from agents.core.errors import Permanent
+from agents.core.values import Address
+from channels.slack.blocks import NO_PARSING, escape_hidden_except_whitespace, escape_mrkdwn, truncate
 from channels.slack.cards import MAX_TEXT_LENGTH, sections_of
 from channels.slack.client import SlackClient
-from channels.slack.escaping import NO_PARSING, escape_hidden_except_whitespace, escape_mrkdwn, truncate
 from channels.slack.inbound_events import ThreadRef
 
 NOT_IN_CHANNEL_TEXT = "I cannot reply here because I am not in this channel. Invite me and use the shortcut again."

@@ -11,7 +11,7 @@ from bot.slack.app_home import AppHome
 from bot.slack.background_tasks import BackgroundTasks
 from bot.slack.message_handlers import MessageHandlers
 from bot.slack.slash_commands import SlashCommands
-from channels.slack.bot_identity import BotIdentityCache
+from channels.slack.identity import BotIdentityCache
 from channels.slack.inbound_events import (
     AppHomeOpened,
     BlockAction,

@@ -8,15 +8,14 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from agents.errors import Conflict, Permanent
-from agents.messages import IncomingEdit, IncomingMessage, Provenance, Quote
-from bot.conversation_router import ConversationRouter
-from bot.roster import Roster
+from agents.core.errors import Conflict, Permanent
+from agents.core.messages import IncomingEdit, IncomingMessage, Provenance, Quote
+from bot.services.roster import Roster
+from bot.services.threads import ConversationRouter, NewThread
 from bot.slack.background_tasks import BackgroundTasks
 from bot.slack.cancellation import ThreadCanceller
 from bot.slack.ephemeral import EphemeralMessages
 from bot.slack.users import is_external, resolve_user
-from bot.thread_service import NewThread
 from channels.slack.inbound_events import (
     BotIdentity,
     File,

@@ -4,19 +4,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from agents.addresses import Address
-from agents.errors import HandrailError, Permanent
-from agents.events import MessageReceived
-from agents.requests import Request
-from agents.state import ThreadState
-from bot.request_query import RequestQuery, decidable_by
-from bot.roster import Roster
+from agents.core.errors import HandrailError, Permanent
+from agents.core.events import MessageReceived
+from agents.core.requests import Request
+from agents.core.state import ThreadState
+from agents.core.values import Address
+from bot.services.request_query import RequestQuery, decidable_by
+from bot.services.roster import Roster
 from bot.slack.users import ResolvedUser, resolve_user
+from channels.slack.app_home import Overview, PendingRequest, ThreadSummary
 from channels.slack.client import SlackClient
 from channels.slack.destinations import Destination, parse_destination, parse_message_ref
 from channels.slack.inbound_events import BotIdentity
-from channels.slack.overview import Overview, PendingRequest, ThreadSummary
-from storage.database import Database
+from storage.database.database import Database
 from storage.event_store import events_after, list_thread_states
 
 MAX_ITEMS = 13

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from agents.command_model import help_text
-from agents.errors import InvalidInput, Permanent
-from agents.state import ThreadState
-from bot.roster import Roster
+from agents.core.errors import InvalidInput, Permanent
+from agents.core.state import ThreadState
+from agents.llm.offline.model import help_text
+from bot.services.roster import Roster
 from bot.slack.cancellation import ThreadCanceller
 from bot.slack.message_handlers import CHANNEL
 from bot.slack.overview_query import OverviewQuery

@@ -5,11 +5,9 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from bot.ids import Clock
 from bot.log import LogEvent, log
-from bot.loop_supervisor import LoopSupervisor
-from bot.sleep import Sleep, sleep_until
-from bot.tool_runner import next_retry_at
+from bot.services.ids import Clock
+from bot.services.retry import LoopSupervisor, Sleep, next_retry_at, sleep_until
 from channels.slack.socket_mode import SocketModeConnection
 
 CONNECT_TIMEOUT_SECONDS = 15.0

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from agents.addresses import Address, person_address
-from agents.messages import Provenance
-from agents.people import People, Person
+from agents.core.messages import Provenance
+from agents.core.people import People, Person
+from agents.core.values import Address, person_address
 from channels.slack.inbound_events import BotIdentity, identity_aliases
 
 

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from agents.errors import Permanent, Retryable
+from agents.core.errors import Permanent, Retryable
 from channels.base import IdleReason
 from channels.slack.client import SlackClient
 from channels.slack.destinations import Destination

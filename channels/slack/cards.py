@@ -8,12 +8,21 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from agents.cards import content_lines, explanation_lines
-from agents.messages import Card, Message
-from agents.visible_text import escape_and_truncate, escape_hidden_characters
+from agents.core.cards import content_lines, explanation_lines
+from agents.core.messages import Card, Message
+from agents.core.visible_text import escape_and_truncate, escape_hidden_characters
 from channels.slack.action_ids import ANSWER, APPROVE, CHOOSE, DENY, EDIT, SHOW
-from channels.slack.blocks import MAX_SECTION_LENGTH, Block, context, header, plain_text, timestamp
-from channels.slack.escaping import escape_mrkdwn, neutralize_markdown, truncate
+from channels.slack.blocks import (
+    MAX_SECTION_LENGTH,
+    Block,
+    context,
+    escape_mrkdwn,
+    header,
+    neutralize_markdown,
+    plain_text,
+    timestamp,
+    truncate,
+)
 from channels.slack.link_spans import MAX_GROWTH, put_links_in_code
 from channels.slack.text_splitter import MAX_MARKDOWN_BLOCK_LENGTH, split_markdown
 

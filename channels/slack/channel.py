@@ -8,12 +8,12 @@ from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar
 
-from agents.addresses import Address
-from agents.errors import DeliveryUncertain, Permanent, Retryable
-from agents.messages import Assurance, Message, Receipt, StartedConversation
+from agents.core.errors import DeliveryUncertain, Permanent, Retryable
+from agents.core.messages import Assurance, Message, Receipt, StartedConversation
+from agents.core.values import Address
 from channels.base import Capabilities, IdleReason
 from channels.slack.agent_status import StatusUpdater
-from channels.slack.bot_identity import BotIdentityCache
+from channels.slack.blocks import NO_PARSING, NO_UNFURLING, escape_hidden_except_whitespace, escape_mrkdwn
 from channels.slack.cards import (
     MAX_TEXT_LENGTH,
     RenderedMessage,
@@ -22,11 +22,10 @@ from channels.slack.cards import (
     render_beginning,
     sections_of,
 )
-from channels.slack.client import SlackClient
+from channels.slack.client import MAX_MESSAGES, SlackClient, file_name, share_file, upload_text
 from channels.slack.destinations import Destination, parse_destination, parse_message_ref
 from channels.slack.errors import ContentRejected, MessageNotEditable
-from channels.slack.escaping import NO_PARSING, NO_UNFURLING, escape_hidden_except_whitespace, escape_mrkdwn
-from channels.slack.files import MAX_MESSAGES, file_name, share_file, upload_text
+from channels.slack.identity import BotIdentityCache
 from channels.slack.message_lookup import FILE, find_sent_parts, message_metadata
 from channels.slack.rate_limit import RateLimiter
 from channels.slack.reply_stream import MessageEditTransport, NativeStreamTransport, SlackReplyStream, StreamTransport

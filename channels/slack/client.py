@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +18,8 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-from agents.errors import DeliveryUncertain, Forbidden, HandrailError, Permanent, Unavailable
+from agents.core.errors import DeliveryUncertain, Forbidden, HandrailError, Permanent, Unavailable
+from channels.slack.destinations import Destination
 from channels.slack.errors import error_from_response
 
 CALL_TIMEOUT_SECONDS = 10.0
@@ -189,3 +191,27 @@ def _error_from_exception(error: SlackApiError) -> HandrailError:
         return error_from_response(str(code or ""), status=response.status_code, headers=response.headers)
     # aiohttp's response, for a body that is not JSON
     return error_from_response("", status=response.status, headers=response.headers)
+
+
+MAX_MESSAGES = 3
+"""Messages of one reply; a longer reply becomes its beginning and a file."""
+
+
+def file_name(key: str) -> str:
+    """Return the name of a message's file, derived from its outbox key."""
+    return f"reply-{sha256(key.encode()).hexdigest()[:16]}.txt"
+
+
+async def upload_text(client: SlackClient, name: str, text: str) -> str:
+    """Upload a text and return its file id. Raises the errors of SlackClient."""
+    data = text.encode()
+    upload = await client.call("files.getUploadURLExternal", filename=name, length=len(data), snippet_type="text")
+    await client.upload(str(upload.get("upload_url")), data)
+    return str(upload.get("file_id"))
+
+
+async def share_file(client: SlackClient, destination: Destination, file_id: str, title: str) -> None:
+    """Share an uploaded file in a thread. Raises the errors of SlackClient."""
+    files = [{"id": file_id, "title": title}]
+    thread = {"thread_ts": destination.thread_ts} if destination.thread_ts else {}
+    await client.call("files.completeUploadExternal", files=files, channel_id=destination.channel, **thread)

@@ -2,13 +2,10 @@
 
 from typing import Any
 
-from agents.visible_text import escape_hidden_characters
-from channels.slack.blocks import Block, section
+from agents.core.visible_text import escape_hidden_characters
+from channels.slack.app_home import Overview, describe_user, request_blocks, thread_blocks
+from channels.slack.blocks import Block, escape_hidden_except_whitespace, escape_mrkdwn, section, truncate
 from channels.slack.cards import MAX_TEXT_LENGTH
-from channels.slack.escaping import escape_hidden_except_whitespace, escape_mrkdwn, truncate
-from channels.slack.overview import Overview
-from channels.slack.overview_blocks import request_blocks, thread_blocks
-from channels.slack.user_description import describe_user
 
 EphemeralReply = dict[str, Any]
 

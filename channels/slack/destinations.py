@@ -6,9 +6,9 @@ Addresses: `slack:C0OPS`, `slack:C0OPS:1700000000.000100`, `slack:U0ALICE` and `
 import re
 from dataclasses import dataclass
 
-from agents.addresses import Address
-from agents.errors import Permanent
-from agents.messages import Receipt
+from agents.core.errors import Permanent
+from agents.core.messages import Receipt
+from agents.core.values import Address
 
 _CHANNEL = re.compile(r"(?P<channel>[CDG][A-Z0-9]{1,30})(?::(?P<thread_ts>[0-9]{1,10}\.[0-9]{1,6}))?", re.ASCII)
 _PERSON = re.compile(r"(?:[TE][A-Z0-9]{1,30}/)?(?P<user>[UW][A-Z0-9]{1,30})", re.ASCII)

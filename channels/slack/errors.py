@@ -6,7 +6,7 @@ The codes are listed on the page of each method under https://docs.slack.dev/ref
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from agents.errors import ConfigurationError, DeliveryUncertain, HandrailError, Permanent, Unavailable
+from agents.core.errors import ConfigurationError, DeliveryUncertain, HandrailError, Permanent, Unavailable
 
 _RETRYABLE_CODES = frozenset(
     {"internal_error", "ratelimited", "rate_limited", "request_timeout", "service_unavailable", "team_added_to_org"}

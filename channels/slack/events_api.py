@@ -4,17 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from agents.addresses import Address
-from agents.visible_text import escape_hidden_characters
-from channels.slack.event_payloads import (
-    AppHomeOpenedPayload,
-    DeletedMessage,
-    EventCallbackPayload,
-    MessageDeletedPayload,
-    MessageLocation,
-    MessagePayload,
-    SessionStoppedPayload,
-)
+from agents.core.values import Address
+from agents.core.visible_text import escape_hidden_characters
 from channels.slack.inbound_events import (
     AppHomeOpened,
     BotIdentity,
@@ -28,7 +19,19 @@ from channels.slack.inbound_events import (
     ThreadRef,
 )
 from channels.slack.message_text import extract_text
-from channels.slack.payloads import get_object, parse_ts, user_address, validate
+from channels.slack.payloads import (
+    AppHomeOpenedPayload,
+    DeletedMessage,
+    EventCallbackPayload,
+    MessageDeletedPayload,
+    MessageLocation,
+    MessagePayload,
+    SessionStoppedPayload,
+    get_object,
+    parse_ts,
+    user_address,
+    validate,
+)
 from channels.slack.quotes import extract_quotes
 
 _USER_SUBTYPES = (None, "file_share", "thread_broadcast", "me_message")

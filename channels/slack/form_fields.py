@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from agents.cards import display_value
-from agents.visible_text import escape_hidden_characters
-from channels.slack.escaping import truncate
+from agents.core.cards import display_value
+from agents.core.visible_text import escape_hidden_characters
+from channels.slack.blocks import truncate
 
 MAX_FIELDS = 40
 MAX_OPTIONS = 100

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from agents.addresses import Address
-from agents.messages import Quote
+from agents.core.messages import Quote
+from agents.core.values import Address
 
 
 @dataclass(frozen=True)

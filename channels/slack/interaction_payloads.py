@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from channels.slack.event_payloads import DeletedMessage
 from channels.slack.payloads import (
     ChannelId,
+    DeletedMessage,
     Identifier,
     OpaqueText,
     OptionalTeamId,

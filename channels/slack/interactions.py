@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-from agents.addresses import Address
-from agents.errors import InvalidInput
+from agents.core.errors import InvalidInput
+from agents.core.values import Address
 from channels.slack.action_ids import SHORTCUT_ID, ModalContext, is_handrail_id, split_action_id
 from channels.slack.inbound_events import (
     BlockAction,

@@ -4,9 +4,8 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from channels.slack.client import SlackClient
+from channels.slack.client import SlackClient, file_name
 from channels.slack.destinations import Destination
-from channels.slack.files import file_name
 
 LOOKUP_WINDOW = timedelta(days=2)
 """Age of the oldest message that is searched. If an earlier attempt is older, the message is sent again."""

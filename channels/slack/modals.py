@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from agents.cards import display_full_value
-from agents.messages import Card
-from agents.visible_text import escape_and_truncate, escape_hidden_characters
+from agents.core.cards import display_full_value
+from agents.core.messages import Card
+from agents.core.visible_text import escape_and_truncate, escape_hidden_characters
 from channels.slack.action_ids import ANSWER, APPROVE, DENY, EDIT, SHOW, ModalContext
-from channels.slack.blocks import Block, context, plain_text, section
+from channels.slack.blocks import Block, context, escape_hidden_except_whitespace, plain_text, section, truncate
 from channels.slack.cards import card_pages, section_block, section_texts
-from channels.slack.escaping import escape_hidden_except_whitespace, truncate
 from channels.slack.field_values import FieldError, parse_value
 from channels.slack.form_fields import MAX_INPUT_LENGTH, MAX_OPTIONS, FormField, form_fields, selected_index
 

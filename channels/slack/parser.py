@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from agents.errors import InvalidInput
+from agents.core.errors import InvalidInput
 from channels.slack.events_api import parse_event
 from channels.slack.inbound_events import BotIdentity, Ignored, SlackEvent, SslCheck, UrlVerification
 from channels.slack.interactions import parse_interaction, parse_slash_command

@@ -7,9 +7,9 @@ documented; they have `is_share` or `is_msg_unfurl`, and their text in `message_
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from agents.messages import Quote
-from agents.visible_text import escape_hidden_characters
-from channels.slack.escaping import truncate
+from agents.core.messages import Quote
+from agents.core.visible_text import escape_hidden_characters
+from channels.slack.blocks import truncate
 from channels.slack.message_text import extract_text, get_objects, get_text, mrkdwn_to_text
 
 MAX_QUOTES = 5

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from heapq import heapify, heappush
 from itertools import count
 
-from agents.errors import Unavailable
+from agents.core.errors import Unavailable
 
 MIN_INTERVAL_SECONDS = 1.0
 """Interval between two messages to one channel, and between two updates of one message."""

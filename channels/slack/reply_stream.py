@@ -8,15 +8,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from agents.addresses import Address
-from agents.errors import HandrailError, Permanent
-from agents.messages import Receipt
-from channels.slack.bot_identity import BotIdentityCache
+from agents.core.errors import HandrailError, Permanent
+from agents.core.messages import Receipt
+from agents.core.values import Address
+from channels.slack.blocks import NO_PARSING, NO_UNFURLING, escape_mrkdwn, neutralize_markdown_prefix
 from channels.slack.cards import MAX_TEXT_LENGTH
 from channels.slack.client import SlackClient
 from channels.slack.destinations import Destination
 from channels.slack.errors import StreamStoppedByUser
-from channels.slack.escaping import NO_PARSING, NO_UNFURLING, escape_mrkdwn, neutralize_markdown_prefix
+from channels.slack.identity import BotIdentityCache
 from channels.slack.message_lookup import message_metadata
 from channels.text import text_digest
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from hashlib import sha256
 from json import dumps
 
-from agents.errors import Forbidden, InvalidInput
+from agents.core.errors import Forbidden, InvalidInput
 
 SIGNATURE_WINDOW_SECONDS = 300
 """Maximum difference of clocks (docs.slack.dev/authentication/verifying-requests-from-slack)."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from agents.messages import Assurance, Message, Receipt
+from agents.core.messages import Assurance, Message, Receipt
 from channels.base import Capabilities
 from channels.text import text_digest, to_plain_text
 

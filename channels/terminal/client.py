@@ -13,8 +13,8 @@ from uuid import uuid4
 
 import httpx
 
-from agents.errors import ConfigurationError, Conflict, Forbidden, HandrailError, Retryable, Unavailable
-from agents.people import name_in
+from agents.core.errors import ConfigurationError, Conflict, Forbidden, HandrailError, Retryable, Unavailable
+from agents.core.people import name_in
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 RESPONSE_TIMEOUT_SECONDS = 30.0

@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from agents.cards import display_value
-from agents.people import name_in
+from agents.core.cards import display_value
+from agents.core.people import name_in
 from channels.terminal.views import ApiRequest, ApiThread, format_local_time, info_view, status_text, table
 
 _MIN_ID_LENGTH = len("thr_") + 10

@@ -8,9 +8,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from agents.cards import display_value
-from agents.people import name_in
-from agents.visible_text import escape_hidden_characters, escape_hidden_except_newlines
+from agents.core.cards import display_value
+from agents.core.people import name_in
+from agents.core.visible_text import escape_hidden_characters, escape_hidden_except_newlines
 from channels.terminal.client import LoggedEvent
 from channels.terminal.views import (
     ApiRequest,

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable
 from difflib import get_close_matches
 
-from channels.terminal.argument_changes import parse_changes
 from channels.terminal.commands import (
     ActAs,
     AnswerQuestion,
@@ -23,6 +22,7 @@ from channels.terminal.commands import (
     SwitchThread,
     TerminalCommand,
     WhoAmI,
+    parse_changes,
 )
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)  # names of people and agents in handrail.toml

@@ -17,10 +17,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from agents.cards import display_full_value, display_value
-from agents.outcomes import Names, describe_answer, describe_outcome
-from agents.people import name_in
-from agents.visible_text import escape_hidden_characters, escape_hidden_except_newlines
+from agents.core.cards import display_full_value, display_value
+from agents.core.outcomes import Names, describe_answer, describe_outcome
+from agents.core.people import name_in
+from agents.core.visible_text import escape_hidden_characters, escape_hidden_except_newlines
 from channels.terminal.parser import HELP
 
 _NO_NAMES: Names = MappingProxyType({})

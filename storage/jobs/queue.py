@@ -1,14 +1,14 @@
-"""Jobs are deferred in the transaction of their cause, so a rollback removes them."""
+"""Jobs are deferred in the transaction of their cause, and end in the commit of their last event."""
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import text
 
-from storage.write_batch import WriteBatch
+from storage.database.transactions import WriteBatch
 
 Queue = Literal["advance", "deliver", "timer"]
 QUEUES: tuple[Queue, ...] = ("advance", "deliver", "timer")
@@ -62,3 +62,20 @@ def _job_to_row(job: Job) -> dict[str, Any]:
         "at": job.at,
         "as_of": job.as_of,
     }
+
+
+FINISH_STATEMENT = text("SELECT handrail_end(:job, :attempts, 'succeeded')")
+
+
+@dataclass
+class RunningJob:
+    """A running job. `attempts` counts earlier attempts; `is_finished` is set once a commit has finished the job."""
+
+    arguments: Mapping[str, str]
+    attempts: int = 0
+    id: int = 0
+    is_finished: bool = field(default=False)
+
+    def finish_in(self, writes: WriteBatch) -> None:
+        """Finish the job with this commit, unless another worker owns it by then."""
+        writes.add(FINISH_STATEMENT, [{"job": self.id, "attempts": self.attempts}])

@@ -8,10 +8,10 @@ from procrastinate.jobs import Job as FetchedJob
 from procrastinate.manager import JobManager
 from sqlalchemy import Connection, text
 
-from agents.errors import StoreUnavailable
+from agents.core.errors import StoreUnavailable
+from storage.database.postgres import conninfo
 from storage.jobs.queue import QUEUES
 from storage.jobs.recovery import HEARTBEAT_TIMEOUT_SECONDS
-from storage.postgres import conninfo
 
 _CONNECT_TIMEOUT_SECONDS = 5.0
 _SELECT_STATS = text("""

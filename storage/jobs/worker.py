@@ -15,17 +15,16 @@ from procrastinate.worker import Worker
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from storage.database.postgres import conninfo
+from storage.database.postgres_timeouts import TimeoutAsyncConnection
 from storage.jobs.procrastinate_patches import ReliableConnector, ReliableJobManager
-from storage.jobs.queue import POLLED_QUEUES, Queue, RetryLater
+from storage.jobs.queue import POLLED_QUEUES, Queue, RetryLater, RunningJob
 from storage.jobs.recovery import (
     HEARTBEAT_INTERVAL_SECONDS,
     HeartbeatObservations,
     record_worker_heartbeats,
     requeue_stalled_jobs,
 )
-from storage.jobs.running_job import RunningJob
-from storage.postgres import conninfo
-from storage.timeout_connections import TimeoutAsyncConnection
 
 POLL_INTERVAL_SECONDS: dict[Queue, float] = {"advance": 5.0, "deliver": 1.0, "timer": 1.0}
 """Seconds between two polls. Notifications may be lost, and scheduled jobs have none."""

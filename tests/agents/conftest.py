@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.agents.openai_harness import OpenAIHarness, build_model
+from tests.agents.llm.openai.openai_harness import OpenAIHarness, build_model
 from tests.fakes.openai_server import FakeOpenAI
 
 

@@ -6,13 +6,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from agents.addresses import ENGINE, Address
-from agents.agent import Agent
-from agents.completion import Completion, CompletionOutcome
-from agents.deadlines import due_events
-from agents.decisions import evaluate_answer
-from agents.event_stamp import EventStamp
-from agents.events import (
+from agents.core.agent import Agent
+from agents.core.completion import Completion, CompletionOutcome
+from agents.core.deadlines import due_events
+from agents.core.decisions import evaluate_answer
+from agents.core.events import (
     BudgetExtended,
     KnownEvent,
     ReplyChosen,
@@ -26,17 +24,18 @@ from agents.events import (
     ToolStarted,
     ToolSucceeded,
 )
-from agents.interpret import events_for_step, events_for_tool_call, rejected_tool_call
-from agents.message_rules import events_for_edit, events_for_message
-from agents.messages import Assurance, IncomingEdit, IncomingMessage, Provenance
-from agents.model import Model, ModelRequest
-from agents.policy import Policy
-from agents.prompt import render_prompt
-from agents.reducer import fold
-from agents.request_factory import help_request, outcome_request
-from agents.requests import Answer, Decision, Request
-from agents.state import CurrentCall, ThreadState
-from agents.steps import CallTool, Step
+from agents.core.interpret import events_for_step, events_for_tool_call, rejected_tool_call
+from agents.core.message_rules import events_for_edit, events_for_message
+from agents.core.messages import Assurance, IncomingEdit, IncomingMessage, Provenance
+from agents.core.policy import Policy
+from agents.core.reducer import fold
+from agents.core.request_factory import help_request, outcome_request
+from agents.core.requests import Answer, Decision, Request
+from agents.core.state import CurrentCall, ThreadState
+from agents.core.steps import CallTool, Step
+from agents.core.values import ENGINE, Address, EventStamp
+from agents.llm.base import Model, ModelRequest
+from agents.llm.prompt import render_prompt
 from tests.harness.people import ALICE, BOB, PEOPLE
 
 TERMINAL = Address("terminal:alice")

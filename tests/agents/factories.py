@@ -4,10 +4,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from agents.addresses import Address
-from agents.decisions import EditedCall, evaluate_answer
-from agents.event_stamp import EventStamp
-from agents.events import (
+from agents.core.decisions import EditedCall, evaluate_answer
+from agents.core.events import (
     KnownEvent,
     MessageDeleted,
     MessageEdited,
@@ -18,13 +16,14 @@ from agents.events import (
     ThreadStarted,
     ToolStarted,
 )
-from agents.interpret import events_for_step
-from agents.messages import Assurance, IncomingEdit, IncomingMessage, Provenance, Receipt
-from agents.policy import ApprovalTerms, Policy, PolicyDecision, Rule
-from agents.reducer import fold
-from agents.requests import Answer, Request
-from agents.state import PendingMessage, ThreadState
-from agents.steps import CallTool, Step
+from agents.core.interpret import events_for_step
+from agents.core.messages import Assurance, IncomingEdit, IncomingMessage, Provenance, Receipt
+from agents.core.policy import ApprovalTerms, Policy, PolicyDecision, Rule
+from agents.core.reducer import fold
+from agents.core.requests import Answer, Request
+from agents.core.state import PendingMessage, ThreadState
+from agents.core.steps import CallTool, Step
+from agents.core.values import Address, EventStamp
 from tests.harness.people import ALICE, BOB
 from tests.histories import AGENT, AGENTS, PEOPLE, START_TIME
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from agents.core.errors import UnknownAgent
 from agents.deploy import AGENT
-from agents.errors import UnknownAgent
 from agents.registry import AGENTS, get_agent
 
 

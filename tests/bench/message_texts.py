@@ -8,9 +8,9 @@ Each figure is the best of several runs, in milliseconds; LIMIT_MILLISECONDS is 
 import time
 from collections.abc import Callable, Mapping
 
-from agents.message_rules import is_new_instruction
+from agents.core.message_rules import is_new_instruction
+from agents.core.visible_text import escape_hidden_except_newlines
 from agents.registry import AGENTS
-from agents.visible_text import escape_hidden_except_newlines
 
 MESSAGE_BYTES = 16_384
 LIMIT_MILLISECONDS = 5.0

@@ -23,21 +23,21 @@ from functools import partial
 import psycopg
 from sqlalchemy import Connection, TextClause, text
 
-from agents.agent import Agent
-from agents.events import StepChosen
-from agents.policy import Policy
-from agents.state import ThreadState
-from bot import process_heartbeat
+from agents.core.agent import Agent
+from agents.core.events import StepChosen
+from agents.core.policy import Policy
+from agents.core.state import ThreadState
 from bot.bootstrap import Bot, QueueAssignment, bootstrap
-from bot.ids import generate_id, utc_now
-from bot.roster import Roster
+from bot.execution import heartbeat as process_heartbeat
+from bot.services.ids import generate_id, utc_now
+from bot.services.roster import Roster
 from channels.registry import channels_by_scheme
-from storage.database import Database, create_database_engine
+from storage.database.database import Database, create_database_engine
+from storage.database.postgres import conninfo
+from storage.database.schema import migrate
 from storage.event_store import events_after
 from storage.jobs import QUEUES, Queue
-from storage.postgres import conninfo
 from storage.processes import Process
-from storage.schema import migrate
 from tests.bench.processes import IDLE_SECONDS, cpu_seconds, insert_waiting_threads
 from tests.bench.round_trips import (
     CONCURRENT_CLIENTS,

@@ -20,18 +20,17 @@ from pathlib import Path
 
 from sqlalchemy import Connection, insert
 
-from agents.addresses import Address, person_address
-from agents.event_stamp import EventStamp
-from agents.events import MessageReceived, ThreadStarted
-from agents.reducer import fold
-from agents.request_factory import question_request
-from agents.state import ThreadState
-from agents.steps import RequestHumanInput
+from agents.core.events import MessageReceived, ThreadStarted
+from agents.core.reducer import fold
+from agents.core.request_factory import question_request
+from agents.core.state import ThreadState
+from agents.core.steps import RequestHumanInput
+from agents.core.values import Address, EventStamp, person_address
 from storage.codec import event_to_row
-from storage.database import create_database_engine
+from storage.database.database import create_database_engine
+from storage.database.schema import migrate
+from storage.database.tables import EventRow, ThreadRow
 from storage.event_store import thread_to_row
-from storage.schema import migrate
-from storage.tables import EventRow, ThreadRow
 
 HANDRAIL = str(Path(sys.executable).with_name("handrail"))
 START_TIMEOUT_SECONDS = 60.0

@@ -16,25 +16,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agents.addresses import Address
-from agents.agent import Agent
-from agents.completion import Completion, CompletionOutcome
-from agents.events import ToolSucceeded
-from agents.messages import Assurance, IncomingMessage, Provenance
-from agents.model import ModelRequest, OnPartialReply
-from agents.policy import ApprovalTerms, Policy
-from agents.requests import Answer
-from agents.state import ThreadState
-from agents.steps import CallTool, DoneForNow
-from agents.tools import ToolContext, ToolResult, tool
+from agents.core.agent import Agent
+from agents.core.completion import Completion, CompletionOutcome
+from agents.core.events import ToolSucceeded
+from agents.core.messages import Assurance, IncomingMessage, Provenance
+from agents.core.policy import ApprovalTerms, Policy
+from agents.core.requests import Answer
+from agents.core.state import ThreadState
+from agents.core.steps import CallTool, DoneForNow
+from agents.core.tools import ToolContext, ToolResult, tool
+from agents.core.values import Address
+from agents.llm.base import ModelRequest, OnPartialReply
 from bot.bootstrap import Bot, bootstrap
-from bot.engine import CommitResult
-from bot.roster import Roster
-from bot.thread_service import NewThread
+from bot.services.engine import CommitResult
+from bot.services.roster import Roster
+from bot.services.threads import NewThread
 from channels.registry import channels_by_scheme
-from storage.database import Database, create_database_engine
-from storage.schema import migrate
-from storage.sqlite import sqlite_path
+from storage.database.database import Database, create_database_engine
+from storage.database.schema import migrate
+from storage.database.sqlite import sqlite_path
 from tests.harness.people import ALICE, BOB, PEOPLE
 
 CONCURRENT_CLIENTS = 16

@@ -9,12 +9,12 @@ import threading
 
 import pytest
 
-from agents.addresses import person_address
-from agents.errors import Forbidden, ToolError, Unavailable
-from agents.policy import ApprovalTerms, Rule
-from agents.steps import DoneForNow
-from bot.tool_runner import MAX_TOOL_ATTEMPTS
-from storage.database import Database
+from agents.core.errors import Forbidden, ToolError, Unavailable
+from agents.core.policy import ApprovalTerms, Rule
+from agents.core.steps import DoneForNow
+from agents.core.values import person_address
+from bot.execution.tools.runner import MAX_TOOL_ATTEMPTS
+from storage.database.database import Database
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.bot import RecordingChannel

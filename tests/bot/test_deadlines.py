@@ -3,16 +3,16 @@
 import pytest
 from sqlalchemy import text
 
-from agents.addresses import Address
-from agents.agent import Agent
-from agents.errors import AlreadySettled
-from agents.events import NoticeGiven
-from agents.policy import ApprovalTerms, EscalationStep, Policy, Rule
-from agents.steps import DoneForNow
-from bot.answer_notices import describe_recorded_answer
-from bot.roster import Roster
+from agents.core.agent import Agent
+from agents.core.errors import AlreadySettled
+from agents.core.events import NoticeGiven
+from agents.core.policy import ApprovalTerms, EscalationStep, Policy, Rule
+from agents.core.steps import DoneForNow
+from agents.core.values import Address
+from bot.services.answer_notices import describe_recorded_answer
+from bot.services.roster import Roster
 from channels.registry import channels_by_scheme
-from storage.database import Database
+from storage.database.database import Database
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.bot import RecordingChannel
 from tests.harness.people import PEOPLE, with_addresses

@@ -9,20 +9,20 @@ from functools import partial
 
 import pytest
 
-from agents.addresses import Address, person_address
-from agents.agent import Agent
-from agents.budget import Budget
-from agents.command_model import CommandModel
-from agents.commands import Commands
-from agents.errors import ToolError
-from agents.messages import Assurance
-from agents.model import Model
-from agents.openai_model import OpenAIModel
-from agents.requests import Answer, Request
-from agents.state import ThreadState
-from agents.steps import AskAgent, DoneForNow
-from agents.tools import ToolResult
-from storage.database import Database
+from agents.core.agent import Agent
+from agents.core.commands import Commands
+from agents.core.completion import Budget
+from agents.core.errors import ToolError
+from agents.core.messages import Assurance
+from agents.core.requests import Answer, Request
+from agents.core.state import ThreadState
+from agents.core.steps import AskAgent, DoneForNow
+from agents.core.tools import ToolResult
+from agents.core.values import Address, person_address
+from agents.llm.base import Model
+from agents.llm.offline.model import CommandModel
+from agents.llm.openai.model import OpenAIModel
+from storage.database.database import Database
 from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness import bot as bot_harness

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
-from agents.addresses import Address
-from agents.errors import Unavailable, WrongState
-from agents.steps import DoneForNow
-from bot.web.response_models import request_view, thread_view
+from agents.core.errors import Unavailable, WrongState
+from agents.core.steps import DoneForNow
+from agents.core.values import Address
+from bot.api.response_models import request_view, thread_view
 from channels.registry import channels_by_scheme
-from storage.database import Database
+from storage.database.database import Database
 from storage.event_store import list_thread_states, load_uncached
 from storage.outbox import list_pending, list_pending_for
 from storage.replay import replay

@@ -5,11 +5,11 @@ from collections import Counter
 
 import pytest
 
-from agents.errors import AlreadySettled, Forbidden, InvalidAnswer
-from agents.event_truncation import MAX_TEXT_BYTES
-from agents.requests import MAX_UNCOUNTED_ANSWERS
-from agents.steps import Await, DoneForNow, RequestHumanInput
-from storage.database import Database
+from agents.core.errors import AlreadySettled, Forbidden, InvalidAnswer
+from agents.core.event_truncation import MAX_TEXT_BYTES
+from agents.core.requests import MAX_UNCOUNTED_ANSWERS
+from agents.core.steps import Await, DoneForNow, RequestHumanInput
+from storage.database.database import Database
 from tests.fakes.scripted_model import ScriptedModel
 
 SHIP = {"intent": "ship", "tag": "v1"}

@@ -8,14 +8,14 @@ from itertools import count
 
 import pytest
 
-from agents.addresses import Address, person_address
-from agents.errors import AlreadySettled, StoreUnavailable
-from agents.messages import IncomingMessage, Provenance
-from agents.steps import DoneForNow
-from bot.embedded_backend import EmbeddedBackend
-from bot.engine import CommitResult
-from bot.thread_service import NewThread
-from storage.database import Database
+from agents.core.errors import AlreadySettled, StoreUnavailable
+from agents.core.messages import IncomingMessage, Provenance
+from agents.core.steps import DoneForNow
+from agents.core.values import Address, person_address
+from bot.execution.embedded import EmbeddedBackend
+from bot.services.engine import CommitResult
+from bot.services.threads import NewThread
+from storage.database.database import Database
 from storage.event_store import list_thread_states
 from storage.inbox import IdempotencyClaim
 from tests.fakes.clock import FakeClock

@@ -2,10 +2,10 @@
 
 import pytest
 
-from agents.agent import Agent
-from agents.steps import CallTool, DoneForNow
-from agents.tools import Tool, ToolContext, ToolResult, tool
-from storage.database import Database
+from agents.core.agent import Agent
+from agents.core.steps import CallTool, DoneForNow
+from agents.core.tools import Tool, ToolContext, ToolResult, tool
+from storage.database.database import Database
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.tools import RecordingTools, build_tools
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.cards import MAX_CARD_VALUE_LENGTH, render_card
-from agents.event_truncation import MAX_TEXT_BYTES
-from agents.messages import Message
+from agents.core.cards import MAX_CARD_VALUE_LENGTH, render_card
+from agents.core.event_truncation import MAX_TEXT_BYTES
+from agents.core.messages import Message
 from channels.base import Capabilities
 from channels.rest import RestChannel
 from channels.terminal import TerminalChannel

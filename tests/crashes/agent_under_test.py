@@ -9,19 +9,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-from agents.addresses import Address
-from agents.agent import Agent
-from agents.command_model import CommandModel
-from agents.commands import Commands
-from agents.completion import Completion
-from agents.errors import ToolError
-from agents.messages import Message, Receipt
-from agents.model import ModelRequest, OnPartialReply
-from agents.policy import ApprovalTerms, Policy
-from agents.tools import Tool, ToolContext, ToolResult, tool
-from bot.environment.api_tokens import ApiToken
-from bot.roster import Roster
-from bot.web.principal import Credential
+from agents.core.agent import Agent
+from agents.core.commands import Commands
+from agents.core.completion import Completion
+from agents.core.errors import ToolError
+from agents.core.messages import Message, Receipt
+from agents.core.policy import ApprovalTerms, Policy
+from agents.core.tools import Tool, ToolContext, ToolResult, tool
+from agents.core.values import Address
+from agents.llm.base import ModelRequest, OnPartialReply
+from agents.llm.offline.model import CommandModel
+from bot.api.auth import Credential
+from bot.config.environment.values import ApiToken
+from bot.services.roster import Roster
 from channels.base import Capabilities
 from tests.crashes.journals import Journals
 from tests.crashes.kill_points import KillPoint

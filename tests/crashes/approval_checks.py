@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents.messages import Assurance
+from agents.core.messages import Assurance
 from tests.crashes.snapshot import LoggedRow
 
 

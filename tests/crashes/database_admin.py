@@ -9,8 +9,8 @@ from typing import Protocol
 
 from sqlalchemy import inspect, make_url
 
-from storage.database import create_database_engine
-from storage.postgres import conninfo
+from storage.database.database import create_database_engine
+from storage.database.postgres import conninfo
 from tests.fakes.database_clock import set_offset
 from tests.postgres import POSTGRES_BIN_DIR, create_database
 

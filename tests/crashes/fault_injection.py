@@ -8,17 +8,16 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from agents.effects import WorkEffect
-from agents.errors import StoreUnavailable
-from agents.next_step import next_work
-from agents.state import ThreadState
-from bot.effect_executor import EffectExecutor
-from bot.engine import CommitResult
-from bot.job_handlers import JobHandlers
-from storage.database import Database
+from agents.core.errors import StoreUnavailable
+from agents.core.next_step import WorkEffect, next_work
+from agents.core.state import ThreadState
+from bot.execution.effects import EffectExecutor
+from bot.execution.queue.handlers import JobHandlers
+from bot.services.engine import CommitResult
+from storage.database.database import Database
+from storage.database.transactions import BatchFunction, WriteBatch
 from storage.jobs import RunningJob
 from storage.jobs.worker import JobHandler
-from storage.write_batch import BatchFunction, WriteBatch
 from tests.crashes.kill_points import KillPoint
 
 T = TypeVar("T")

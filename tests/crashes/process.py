@@ -24,29 +24,32 @@ from typing import Any, cast
 from sqlalchemy import event
 from sqlalchemy.engine import Engine as AnyEngine
 
-from bot import heartbeat, ids, lease, server_process, worker_process
+from bot import server_process, worker_process
+from bot.api.app import create_app
+from bot.api.channel_routes import ChannelServices, build_slack_services
+from bot.api.server import open_listen_socket
 from bot.bootstrap import Bot, QueueAssignment, bootstrap
-from bot.database_setup import database_revision, migrate_database
-from bot.effect_executor import EffectExecutor
-from bot.embedded_backend import EmbeddedBackend
-from bot.execution_backend import ExecutionBackend
-from bot.ids import Clock, generate_id, utc_now
-from bot.job_handlers import JobHandlers
+from bot.config.database import database_revision, migrate_database
+from bot.execution import heartbeat
+from bot.execution.backend import ExecutionBackend
+from bot.execution.effects import EffectExecutor
+from bot.execution.embedded import EmbeddedBackend
+from bot.execution.queue.backend import QueueBackend
+from bot.execution.queue.handlers import JobHandlers
+from bot.execution.thread_runner import ThreadRunner
+from bot.execution.timers import TimerService
+from bot.execution.tools import runner as lease
 from bot.log import configure_logging
-from bot.process_setup import ProcessRole
-from bot.queue_backend import QueueBackend
-from bot.sleep import Sleep, sleep_until
-from bot.thread_runner import ThreadRunner
-from bot.timer_service import TimerService
-from bot.web.app import create_app
-from bot.web.channel_services import ChannelServices, build_slack_services
-from bot.web.server import open_listen_socket
+from bot.process import ProcessRole
+from bot.services import ids
+from bot.services.ids import Clock, generate_id, utc_now
+from bot.services.retry import Sleep, sleep_until
 from channels.registry import channels_by_scheme
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.schema import HEAD_REVISION
 from storage.jobs import QUEUES, recovery
 from storage.jobs import worker as jobs
 from storage.processes import Process
-from storage.schema import HEAD_REVISION
 from tests.crashes.agent_under_test import CREDENTIALS, FaultyModel, JournaledTools, PagerChannel, build_roster
 from tests.crashes.fault_injection import (
     FaultyCommitListener,

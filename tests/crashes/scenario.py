@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from storage.database.postgres import is_postgres
 from storage.jobs.recovery import HEARTBEAT_TIMEOUT_SECONDS
-from storage.postgres import is_postgres
 from tests.crashes.database_admin import database_admin
 from tests.crashes.journals import Journals
 from tests.crashes.kill_points import KillPoint

@@ -5,9 +5,9 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from bot.ids import Clock
+from bot.services.ids import Clock
+from bot.services.retry import Sleep
 from bot.slack.bootstrap import SlackAccount, build_slack_channel
-from bot.sleep import Sleep
 from channels.slack import rate_limit
 from channels.slack.channel import SlackChannel
 from channels.slack.client import ApiResponse, SlackClient

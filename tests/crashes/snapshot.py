@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, Self
 
 from sqlalchemy import Connection, Row, create_engine, func, select
 
-from storage.postgres import is_postgres, psycopg_url
+from storage.database.postgres import is_postgres, psycopg_url
+from storage.database.tables import ConversationRow, EventRow, InboxRow, OutboxRow, RequestRow, ThreadRow
 from storage.replay import replay_on_connection
-from storage.tables import ConversationRow, EventRow, InboxRow, OutboxRow, RequestRow, ThreadRow
 from tests.crashes.journals import Journals
 
 _thread, _event, _request, _outbox, _inbox, _conversation = (

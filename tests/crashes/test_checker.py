@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, func, insert, update
 
-from storage.database import create_database_engine
-from storage.tables import ConversationRow, EventRow, InboxRow, OutboxRow, RequestRow, ThreadRow
+from storage.database.database import create_database_engine
+from storage.database.tables import ConversationRow, EventRow, InboxRow, OutboxRow, RequestRow, ThreadRow
 from tests.crashes.checker import INVARIANTS, find_violations
 from tests.crashes.database_admin import database_admin
 from tests.crashes.journals import Journal, Journals

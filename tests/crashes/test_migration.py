@@ -5,8 +5,8 @@ from itertools import count
 import pytest
 from sqlalchemy import inspect
 
-from storage.database import create_database_engine
-from storage.schema import HEAD_REVISION, read_revision
+from storage.database.database import create_database_engine
+from storage.database.schema import HEAD_REVISION, read_revision
 from tests.crashes.database_admin import database_admin
 from tests.crashes.scenario import CrashScenario
 from tests.crashes.simulated_users import requester_and_responder

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents.requests import RETRY_CALL
+from agents.core.requests import RETRY_CALL
 from tests.crashes.snapshot import LoggedRow, SystemSnapshot
 
 

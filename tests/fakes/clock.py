@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from bot.sleep import sleep_until
+from bot.services.retry import sleep_until
 
 
 class Clock(Protocol):

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, NullPool, create_engine, text
 
+from storage.database.postgres import psycopg_url
 from storage.jobs import QUEUES
-from storage.postgres import psycopg_url
 
 _USE_FAKE_TIME_WHEN_FETCHING = "ALTER FUNCTION procrastinate_fetch_job_v2 SET search_path = fake, public, pg_catalog"
 """Only fetching uses the fake time. Heartbeats and the search for dead workers use the real one."""

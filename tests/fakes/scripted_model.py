@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from itertools import accumulate
 from typing import Any
 
-from agents.completion import Completion, CompletionOutcome
-from agents.model import Model, ModelRequest, OnPartialReply
-from agents.output_parser import step_from_dict
-from agents.steps import DoneForNow, Step
+from agents.core.completion import Completion, CompletionOutcome
+from agents.core.steps import DoneForNow, Step
+from agents.llm.base import Model, ModelRequest, OnPartialReply
+from agents.llm.output_parser import step_from_dict
 
 ScriptedStep = Step | Mapping[str, Any] | Completion
 

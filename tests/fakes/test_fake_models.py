@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from agents.agent import Agent
-from agents.completion import Completion, CompletionOutcome
-from agents.model import ModelRequest
-from agents.openai_model import OpenAIModel
-from agents.prompt import Prompt
-from agents.state import ThreadState
-from agents.steps import DoneForNow, NothingToDo
+from agents.core.agent import Agent
+from agents.core.completion import Completion, CompletionOutcome
+from agents.core.state import ThreadState
+from agents.core.steps import DoneForNow, NothingToDo
+from agents.llm.base import ModelRequest
+from agents.llm.openai.model import OpenAIModel
+from agents.llm.prompt import Prompt
 from tests.fakes.openai_schema_rules import schema_violations
 from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.scripted_model import ScriptedModel, scripted_model

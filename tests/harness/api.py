@@ -10,24 +10,24 @@ from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Response
 from pydantic import SecretStr
 
-from agents.addresses import Address
-from agents.agent import Agent
-from agents.budget import Budget
-from agents.command_model import CommandModel
-from agents.commands import Command, Commands
-from agents.errors import ToolError
-from agents.people import People, Person
-from agents.policy import ApprovalTerms, Policy, Rule
-from agents.state import ThreadState
-from agents.tools import ToolContext, ToolResult, tool
+from agents.core.agent import Agent
+from agents.core.commands import Command, Commands
+from agents.core.completion import Budget
+from agents.core.errors import ToolError
+from agents.core.people import People, Person
+from agents.core.policy import ApprovalTerms, Policy, Rule
+from agents.core.state import ThreadState
+from agents.core.tools import ToolContext, ToolResult, tool
+from agents.core.values import Address
+from agents.llm.offline.model import CommandModel
+from bot.api.app import create_app
+from bot.api.auth import Credential
+from bot.api.context import StreamRegistry
 from bot.bootstrap import Bot, bootstrap
-from bot.environment.api_tokens import ApiToken
-from bot.roster import Roster
-from bot.web.app import create_app
-from bot.web.principal import Credential
-from bot.web.streams import StreamRegistry
+from bot.config.environment.values import ApiToken
+from bot.services.roster import Roster
 from channels.registry import channels_by_scheme
-from storage.database import Database
+from storage.database.database import Database
 from tests.harness import people
 from tests.harness.people import TOKENS, with_addresses, with_roles
 

@@ -6,27 +6,27 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 
-from agents.addresses import Address, person_address
-from agents.agent import Agent
-from agents.events import Event
-from agents.messages import Assurance, IncomingMessage, Message, Provenance, Receipt, StartedConversation
-from agents.model import Model
-from agents.policy import Policy, Rule
-from agents.requests import Answer, Request
-from agents.state import ThreadState
+from agents.core.agent import Agent
+from agents.core.events import Event
+from agents.core.messages import Assurance, IncomingMessage, Message, Provenance, Receipt, StartedConversation
+from agents.core.policy import Policy, Rule
+from agents.core.requests import Answer, Request
+from agents.core.state import ThreadState
+from agents.core.values import Address, person_address
+from agents.llm.base import Model
 from bot.bootstrap import Bot, QueueAssignment, bootstrap
-from bot.embedded_backend import EmbeddedBackend
-from bot.embedded_worker import EmbeddedWorker
-from bot.engine import CommitResult
-from bot.ids import Clock, IdGenerator
-from bot.process_heartbeat import ProcessHeartbeat
-from bot.queue_backend import QueueBackend
-from bot.roster import Roster
-from bot.sleep import sleep_until
-from bot.thread_service import NewThread
+from bot.execution.embedded import EmbeddedBackend
+from bot.execution.embedded_worker import EmbeddedWorker
+from bot.execution.heartbeat import ProcessHeartbeat
+from bot.execution.queue.backend import QueueBackend
+from bot.services.engine import CommitResult
+from bot.services.ids import Clock, IdGenerator
+from bot.services.retry import sleep_until
+from bot.services.roster import Roster
+from bot.services.threads import NewThread
 from channels.base import Capabilities, Channel, PullChannel
 from channels.registry import channels_by_scheme
-from storage.database import Database
+from storage.database.database import Database
 from storage.event_store import events_after
 from storage.jobs import QUEUES
 from storage.jobs.worker import POLL_INTERVAL_SECONDS
@@ -97,7 +97,7 @@ class BotHarness:
         """Stop the execution backend in the middle of its work, without writing events.
 
         The queue backend releases its jobs, as it does when the grace period of a stop ends. The tests in
-        tests/bot/test_worker_failover.py kill real processes, which release nothing.
+        tests/bot/execution/test_worker_failover.py kill real processes, which release nothing.
         """
         if isinstance(self.bot.backend, EmbeddedBackend):
             await _cancel_tasks(self.worker)

@@ -5,8 +5,8 @@ A suite that needs other roles, names or addresses derives its people from `PEOP
 
 from typing import Any
 
-from agents.addresses import Address, person_address
-from agents.people import People, Person
+from agents.core.people import People, Person
+from agents.core.values import Address, person_address
 
 PERSON_KEYS = ("alice", "bob", "carol")
 ALICE, BOB, CAROL = map(person_address, PERSON_KEYS)

@@ -10,20 +10,20 @@ from typing import Any, Literal
 import pytest
 from pydantic import SecretStr
 
-from agents.agent import Agent
-from agents.model import Model
-from agents.policy import Policy, Rule
-from agents.tools import Tool
-from bot.ids import Clock
-from bot.roster import Roster
+from agents.core.agent import Agent
+from agents.core.policy import Policy, Rule
+from agents.core.tools import Tool
+from agents.llm.base import Model
+from bot.api.app import create_app
+from bot.api.channel_routes import build_slack_services
+from bot.api.server import Server, open_listen_socket
+from bot.services.ids import Clock
+from bot.services.roster import Roster
 from bot.slack.bootstrap import SlackAccount, build_slack_channel
-from bot.web.app import create_app
-from bot.web.channel_services import build_slack_services
-from bot.web.server import Server, open_listen_socket
 from channels.registry import CHANNELS, channels_by_scheme
 from channels.slack.manifest import EVENTS_PATH
-from storage.database import Database
-from storage.sqlite import sqlite_path
+from storage.database.database import Database
+from storage.database.sqlite import sqlite_path
 from tests.bot.conftest import BOT_SETUPS
 from tests.fakes.clock import FakeClock
 from tests.fakes.slack.person import Person as Teammate

@@ -3,8 +3,8 @@
 A suite defines tools of its own only where its tests are about how those tools differ.
 """
 
-from agents.policy import ApprovalTerms
-from agents.tools import Tool, ToolContext, ToolResult, tool
+from agents.core.policy import ApprovalTerms
+from agents.core.tools import Tool, ToolContext, ToolResult, tool
 
 
 class RecordingTools:

@@ -5,18 +5,18 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Connection, text
 
-from agents.addresses import Address, person_address
-from agents.errors import AlreadySettled, ThreadNotFound, VersionConflict
-from agents.events import KnownEvent, MessageReceived, ThreadFinished, ThreadPaused, ThreadStarted
-from agents.reducer import fold
-from agents.requests import Request
-from agents.state import ThreadState
-from storage.database import Database
+from agents.core.errors import AlreadySettled, ThreadNotFound, VersionConflict
+from agents.core.events import KnownEvent, MessageReceived, ThreadFinished, ThreadPaused, ThreadStarted
+from agents.core.reducer import fold
+from agents.core.requests import Request
+from agents.core.state import ThreadState
+from agents.core.values import Address, person_address
+from storage.database.database import Database
+from storage.database.transactions import WriteBatch
 from storage.event_store import ThreadStore, events_after, list_thread_states, load_uncached
 from storage.replay import ReplayResult, replay_on_connection
 from storage.requests import insert_request, update_request
 from storage.schedule import list_due_threads, list_unfinished_threads, next_wake_at
-from storage.write_batch import WriteBatch
 from tests.histories import START_TIME, RandomHistory, find_history
 
 

@@ -3,18 +3,18 @@
 import pytest
 from sqlalchemy import Connection
 
-from agents.addresses import Address, person_address
-from agents.effects import SendMessage
-from agents.errors import AlreadySettled, DuplicateCode, RequestNotFound
-from agents.messages import Message, Receipt
-from agents.reducer import fold
-from agents.requests import Request
-from agents.state import ThreadState
+from agents.core.errors import AlreadySettled, DuplicateCode, RequestNotFound
+from agents.core.messages import Message, Receipt
+from agents.core.next_step import SendMessage
+from agents.core.reducer import fold
+from agents.core.requests import Request
+from agents.core.state import ThreadState
+from agents.core.values import Address, person_address
 from storage import inbox, outbox
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.transactions import WriteBatch
 from storage.event_store import ThreadStore
 from storage.requests import insert_request, list_requests, load_request, update_request
-from storage.write_batch import WriteBatch
 from tests.histories import POLICY, START_TIME
 from tests.storage.test_event_store import opening_events
 

@@ -7,15 +7,15 @@ from typing import Any, get_args
 import pytest
 from sqlalchemy import Engine, text
 
-from agents.addresses import Address
-from agents.events import FailureStage, KnownEvent, ToolFailed
-from agents.reducer import fold
-from agents.state import ThreadState
-from storage.database import Database, create_database_engine
+from agents.core.events import FailureStage, KnownEvent, ToolFailed
+from agents.core.reducer import fold
+from agents.core.state import ThreadState
+from agents.core.values import Address
+from storage.database.database import Database, create_database_engine
+from storage.database.schema import HEAD_REVISION, migrate
+from storage.database.transactions import WriteBatch
 from storage.event_store import ThreadStore, events_after, list_thread_states
 from storage.replay import replay_on_connection
-from storage.schema import HEAD_REVISION, migrate
-from storage.write_batch import WriteBatch
 from tests.histories import START_TIME
 from tests.storage.test_event_store import opening_events
 

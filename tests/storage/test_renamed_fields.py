@@ -7,21 +7,21 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from agents.addresses import Address, person_address
-from agents.effects import SendMessage
-from agents.events import KnownEvent, MessageSent, ReplyChosen, RequestOpened, RequestShown
-from agents.messages import Card, Message, Receipt, StartedConversation
-from agents.policy import ApprovalTerms, PolicyDecision
-from agents.reducer import fold
-from agents.requests import PostedCard, Request, UndeliverableCard
-from agents.state import ThreadState
-from storage.database import Database, create_database_engine
+from agents.core.events import KnownEvent, MessageSent, ReplyChosen, RequestOpened, RequestShown
+from agents.core.messages import Card, Message, Receipt, StartedConversation
+from agents.core.next_step import SendMessage
+from agents.core.policy import ApprovalTerms, PolicyDecision
+from agents.core.reducer import fold
+from agents.core.requests import PostedCard, Request, UndeliverableCard
+from agents.core.state import ThreadState
+from agents.core.values import Address, person_address
+from storage.database.database import Database, create_database_engine
+from storage.database.schema import HEAD_REVISION, migrate
+from storage.database.transactions import WriteBatch
 from storage.event_store import ThreadStore, events_after, list_thread_states
 from storage.outbox import enqueue, list_pending
 from storage.replay import replay_on_connection
 from storage.requests import insert_request, load_request
-from storage.schema import HEAD_REVISION, migrate
-from storage.write_batch import WriteBatch
 from tests.histories import START_TIME
 from tests.storage.test_event_store import opening_events
 

@@ -2,10 +2,10 @@
 
 from datetime import timedelta
 
-from agents.addresses import Address, person_address
-from agents.events import MessageReceived
-from agents.reducer import fold, reduce
-from agents.state import ThreadState
+from agents.core.events import MessageReceived
+from agents.core.reducer import fold, reduce
+from agents.core.state import ThreadState
+from agents.core.values import Address, person_address
 from storage.state_cache import StateCache
 from tests.histories import START_TIME
 from tests.storage.test_event_store import opening_events

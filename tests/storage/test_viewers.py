@@ -7,20 +7,20 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine, text
 
-from agents.addresses import Address, person_address
-from agents.events import MessageReceived, RequestOpened, ThreadStarted
-from agents.people import People, Person
-from agents.reducer import fold
-from agents.requests import Request
-from agents.rights import audience_names, to_viewer
-from agents.state import ThreadState
-from storage.database import Database, create_database_engine
+from agents.core.events import MessageReceived, RequestOpened, ThreadStarted
+from agents.core.people import People, Person
+from agents.core.reducer import fold
+from agents.core.requests import Request
+from agents.core.rights import audience_names, to_viewer
+from agents.core.state import ThreadState
+from agents.core.values import Address, person_address
+from storage.database.database import Database, create_database_engine
+from storage.database.schema import migrate
+from storage.database.transactions import WriteBatch, execute_all
 from storage.event_store import ThreadStore, list_thread_states, load_uncached
 from storage.replay import replay_on_connection
 from storage.requests import insert_request, list_requests
-from storage.schema import migrate
 from storage.viewers import MAX_NAMED_THREADS
-from storage.write_batch import WriteBatch, execute_all
 from tests.histories import START_TIME, RandomHistory, find_history
 
 ALICE = to_viewer(person_address("alice"), People(members=(Person(key="alice", name="Alice"),)))

@@ -6,11 +6,11 @@ from typing import Annotated
 from typer import Exit, Option, Typer
 
 from bot.cli.api_client import PersonOption, build_client
+from bot.cli.chat.input import is_interactive, read_lines
 from bot.cli.chat.once import run_once
 from bot.cli.chat.session import Session
-from bot.cli.chat.terminal_input import is_interactive, read_lines
 from bot.cli.output import build_console
-from bot.settings import Settings, load_settings
+from bot.config.settings import Settings, load_settings
 
 app = Typer()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from agents.errors import Conflict, InvalidArguments, StaleApproval
+from agents.core.errors import Conflict, InvalidArguments, StaleApproval
 from bot.cli.chat.renderer import EventRenderer
 from channels.terminal.client import TerminalClient, api_path
 from channels.terminal.commands import AnswerCommand, Approve, Edit, answer_body

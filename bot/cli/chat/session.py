@@ -8,13 +8,13 @@ from typing import Any, assert_never
 
 from rich.console import Console, RenderableType
 
-from agents.errors import AlreadySettled, Conflict, HandrailError, Retryable
+from agents.core.errors import AlreadySettled, Conflict, HandrailError, Retryable
 from bot.cli.chat.answer_sender import MAX_RETRIES, AnswerSender
-from bot.cli.chat.line_reader import LineReader
+from bot.cli.chat.input import LineReader
 from bot.cli.chat.lookups import fetch_agents, look_up, require_agent
 from bot.cli.chat.renderer import THREAD_END_EVENTS, TIMER_END_EVENTS, EventRenderer, request_id_of_event
 from bot.cli.chat.request_watcher import RequestWatcher
-from bot.cli.short_ids import resolve_thread_id
+from bot.cli.output import resolve_thread_id
 from channels.terminal.client import ConnectionChange, LoggedEvent, TerminalClient, api_path
 from channels.terminal.commands import (
     ActAs,

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from procrastinate.schema import SchemaManager
 
-from storage.tables import UtcTime
+from storage.database.tables import UtcTime
 
 revision = "0002"
 down_revision = "0001"

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from agents.core.tools import ToolContext
 from agents.deploy import AGENT, set_up
-from agents.tools import ToolContext
 
 RELEASE_TO_PRODUCTION = {
     "intent": "push_release_tag",

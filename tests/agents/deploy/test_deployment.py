@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.core.errors import ToolError
 from agents.deploy.deployment import (
     Deployment,
     PlanDeployment,
@@ -18,7 +19,6 @@ from agents.deploy.git import Git
 from agents.deploy.releases import CallIdentity, Release
 from agents.deploy.repository import open_repository
 from agents.deploy.snapshot import RepositorySnapshot, Tag
-from agents.errors import ToolError
 from tests.agents.deploy.tool_runner import ToolRunner
 
 CALL = CallIdentity("mine", "release", "production")

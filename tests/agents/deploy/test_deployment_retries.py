@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from agents.core.errors import ToolError, Unavailable
 from agents.deploy.git import Git
 from agents.deploy.repository import MAX_SPARE_CLONES, open_repository
-from agents.errors import ToolError, Unavailable
 from tests.agents.deploy.tool_runner import ToolRunner
 
 GetTagCommit = Callable[[str], str]

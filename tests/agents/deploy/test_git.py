@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from agents.core.errors import ConfigurationError, HandrailError, ToolError, Unavailable
 from agents.deploy.git import Git, GitResult
-from agents.errors import ConfigurationError, HandrailError, ToolError, Unavailable
 
 FakeGit = Callable[[str], Git]
 

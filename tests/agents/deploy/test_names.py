@@ -4,6 +4,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+from agents.core.errors import ToolError
 from agents.deploy.git import Git
 from agents.deploy.names import (
     ENVIRONMENTS,
@@ -15,7 +16,6 @@ from agents.deploy.names import (
     parse_tag_name,
     quote,
 )
-from agents.errors import ToolError
 
 ODD_NAMES = st.text(alphabet=st.sampled_from("v1.-_/@{}~^:?*[\\+#=%, lock\t\n\x00é"), max_size=12)
 

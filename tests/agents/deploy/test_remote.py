@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.deploy.remote import cache_name, normalize_remote, redact_remote, redact_secrets
-from agents.errors import ConfigurationError
+from agents.core.errors import ConfigurationError
+from agents.deploy.git import cache_name, normalize_remote, redact_remote, redact_secrets
 
 SECRETS = st.text(alphabet="0123456789abcdefXYZ%@!$&'()*+,;=:~", min_size=16, max_size=40)
 

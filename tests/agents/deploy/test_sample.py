@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from agents.core.errors import ConfigurationError
+from agents.core.tools import ToolContext
 from agents.deploy import set_up
 from agents.deploy.git import Git
 from agents.deploy.sample import ensure_sample_remote
 from agents.deploy.tools import list_tags
-from agents.errors import ConfigurationError
-from agents.tools import ToolContext
 
 
 def test_sample_has_the_same_commit_ids_on_every_machine(

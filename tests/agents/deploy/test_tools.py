@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from agents.core.errors import ConfigurationError, InvalidArguments, ToolError, Unavailable
+from agents.core.messages import Assurance
+from agents.core.tools import ToolContext
 from agents.deploy import AGENT
 from agents.deploy.git import Git
-from agents.errors import ConfigurationError, InvalidArguments, ToolError, Unavailable
-from agents.messages import Assurance
-from agents.tools import ToolContext
 from tests.agents.deploy.tool_runner import ToolRunner
 
 GetTagCommit = Callable[[str], str]

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from agents.core.tools import Tool, ToolContext, ToolResult
 from agents.deploy import AGENT
-from agents.tools import Tool, ToolContext, ToolResult
 
 
 @dataclass(frozen=True)

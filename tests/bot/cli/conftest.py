@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli.entry_point import run_command
+from bot.cli.main import run_command
 from tests.harness.cli import CliFolder, CommandResult, RunningServer
 
 RunCommand = Callable[..., CommandResult]

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from rich.console import Console
 
-from agents.errors import UnknownAgent
+from agents.core.errors import UnknownAgent
 from bot.cli.chat.session import Session
 from channels.terminal.client import TerminalClient
 

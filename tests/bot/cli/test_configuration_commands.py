@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-from bot.cli.chat.terminal_input import open_history
+from bot.cli.chat.input import open_history
 
 CONFIGURATION = """
 [people.alice]

@@ -5,11 +5,19 @@ import sys
 
 import pytest
 
-from bot.cli.entry_point import run_command
-from bot.cli.lazy_group import COMMANDS
+from bot.cli.main import COMMANDS, run_command
 from tests.harness.cli import PROGRAM, ROOT
 
-HEAVY_MODULES = ("httpx", "fastapi", "sqlalchemy", "pydantic", "openai", "prompt_toolkit", "uvicorn", "bot.settings")
+HEAVY_MODULES = (
+    "httpx",
+    "fastapi",
+    "sqlalchemy",
+    "pydantic",
+    "openai",
+    "prompt_toolkit",
+    "uvicorn",
+    "bot.config.settings",
+)
 
 
 def test_help_lists_every_command(handrail):
@@ -21,7 +29,7 @@ def test_help_lists_every_command(handrail):
 
 
 def test_help_imports_no_heavy_modules():
-    script = "import sys; from bot.cli.entry_point import run_command; run_command(['--help'])"
+    script = "import sys; from bot.cli.main import run_command; run_command(['--help'])"
     script += f"; print(*[name for name in {HEAVY_MODULES} if name in sys.modules])"
     completed = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert completed.stdout.splitlines()[-1] == ""

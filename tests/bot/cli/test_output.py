@@ -6,7 +6,7 @@ import pytest
 from rich.table import Table
 from rich.text import Text
 
-from bot.cli.entry_point import run_command
+from bot.cli.main import run_command
 from bot.cli.output import SafeConsole, print_message
 
 HOSTILE_TEXT = "\x1b]8;;https://evil.example\x1b\\click\x1b]8;;\x1b\\ \x9b31m\x07 \x1b[2J"

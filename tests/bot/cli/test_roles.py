@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import text
 
-from storage.database import create_database_engine
-from storage.schema import HEAD_REVISION
+from storage.database.database import create_database_engine
+from storage.database.schema import HEAD_REVISION
 from tests.databases import drop_if_shared_server
 from tests.harness.cli import PROGRAM, CliFolder
 from tests.postgres import create_database, server_url

@@ -7,7 +7,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
-from bot.cli.chat.terminal_input import LastWordCompleter, key_bindings
+from bot.cli.chat.input import LastWordCompleter, key_bindings
 
 CTRL_C = "\x03"
 

@@ -10,16 +10,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from agents.people import People, Person
-from agents.policy import ApprovalTerms, Rule
-from bot.config import Configuration
-from bot.database_setup import migrate_database
+from agents.core.people import People, Person
+from agents.core.policy import ApprovalTerms, Rule
+from bot.config.database import migrate_database
+from bot.config.loader import Configuration
+from bot.config.settings import Settings
 from bot.doctor.agents import check_deploy_repository, check_model
-from bot.doctor.approvers import check_approvers
 from bot.doctor.database import check_database
-from bot.doctor.machine import check_data_dir, check_git, check_machine, check_python
-from bot.doctor.server import check_server
-from bot.settings import Settings
+from bot.doctor.system import check_approvers, check_data_dir, check_git, check_machine, check_python, check_server
 from channels.terminal.client import TerminalClient
 from tests.fakes.http_server import running_http_server
 from tests.fakes.openai_server import FakeOpenAI

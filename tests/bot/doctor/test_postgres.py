@@ -9,20 +9,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Connection, insert, make_url, text
 
-from bot.database_setup import migrate_database
-from bot.doctor.age import format_age
-from bot.doctor.database import check_database
-from bot.doctor.finding import Finding
-from bot.doctor.postgres import check_postgres
+from bot.config.database import migrate_database
+from bot.config.settings import Settings
+from bot.doctor.database import check_database, check_postgres
+from bot.doctor.finding import Finding, format_age
 from bot.doctor.processes import backlog_finding
-from bot.jobs import advance_job, timer_job
-from bot.settings import Settings
-from storage.database import create_database_engine
+from bot.execution.queue.jobs import advance_job, timer_job
+from storage.database.database import create_database_engine
+from storage.database.tables import ThreadRow
+from storage.database.transactions import as_transaction, execute_all
 from storage.jobs import QUEUES, Job, defer
 from storage.processes import Process, record_heartbeat
 from storage.schedule import Backlog, OldestThread
-from storage.tables import ThreadRow
-from storage.write_batch import as_transaction, execute_all
 from tests.postgres import create_database, server_url
 
 Change = Callable[[Connection], object]

@@ -4,13 +4,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from agents.budget import Budget
-from agents.completion import Completion, CompletionOutcome
-from agents.errors import ToolError
-from agents.policy import ApprovalTerms, Rule
-from agents.steps import CallTool, DoneForNow, RequestHumanInput
-from agents.tools import Tool, ToolContext, ToolResult, tool
-from storage.database import Database
+from agents.core.completion import Budget, Completion, CompletionOutcome
+from agents.core.errors import ToolError
+from agents.core.policy import ApprovalTerms, Rule
+from agents.core.steps import CallTool, DoneForNow, RequestHumanInput
+from agents.core.tools import Tool, ToolContext, ToolResult, tool
+from storage.database.database import Database
 from tests.fakes.scripted_model import ScriptedModel
 from tests.fakes.slack.card import Card
 from tests.fakes.slack.message import Message

@@ -1,10 +1,10 @@
 """A closed request updates all of its cards on Slack and removes their buttons; late clicks are explained."""
 
-from agents.addresses import Address, person_address
-from agents.policy import ApprovalTerms, EscalationStep, Rule
-from agents.requests import Request
-from agents.steps import DoneForNow
-from storage.database import Database
+from agents.core.policy import ApprovalTerms, EscalationStep, Rule
+from agents.core.requests import Request
+from agents.core.steps import DoneForNow
+from agents.core.values import Address, person_address
+from storage.database.database import Database
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted_model import ScriptedModel
 from tests.fakes.slack.card import Card

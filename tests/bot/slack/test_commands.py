@@ -1,11 +1,11 @@
 """Slack entry points other than messages: slash commands, the App Home, suggested prompts and the stop button."""
 
-from agents.addresses import Address, person_address
-from agents.commands import Command, Commands
-from agents.messages import IncomingMessage, Provenance
-from agents.steps import DoneForNow
-from bot.thread_service import NewThread
-from storage.database import Database
+from agents.core.commands import Command, Commands
+from agents.core.messages import IncomingMessage, Provenance
+from agents.core.steps import DoneForNow
+from agents.core.values import Address, person_address
+from bot.services.threads import NewThread
+from storage.database.database import Database
 from tests.fakes.scripted_model import ScriptedModel
 from tests.fakes.slack.message import Message, iter_texts
 from tests.harness.slack import OPS, SlackHarness, Transport, running_slack_bot

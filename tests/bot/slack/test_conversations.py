@@ -2,17 +2,17 @@
 
 import asyncio
 
-from agents.addresses import person_address
-from agents.agent import Agent
-from agents.command_model import CommandModel
-from agents.commands import Command, Commands
-from agents.completion import Completion, CompletionOutcome
-from agents.events import MessageReceived
-from agents.messages import Provenance
-from agents.model import ModelRequest, OnPartialReply
-from agents.policy import ApprovalTerms, Rule
-from agents.steps import DoneForNow
-from storage.database import Database
+from agents.core.agent import Agent
+from agents.core.commands import Command, Commands
+from agents.core.completion import Completion, CompletionOutcome
+from agents.core.events import MessageReceived
+from agents.core.messages import Provenance
+from agents.core.policy import ApprovalTerms, Rule
+from agents.core.steps import DoneForNow
+from agents.core.values import person_address
+from agents.llm.base import ModelRequest, OnPartialReply
+from agents.llm.offline.model import CommandModel
+from storage.database.database import Database
 from tests.fakes.scripted_model import ScriptedModel
 from tests.fakes.slack.message import Message
 from tests.harness.slack import OPS, SlackHarness, Transport, on_every_setup, running_slack_bot

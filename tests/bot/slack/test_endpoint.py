@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agents.steps import DoneForNow
-from storage.database import Database
+from agents.core.steps import DoneForNow
+from storage.database.database import Database
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted_model import ScriptedModel
 from tests.fakes.slack.bot_request import BotResponse

@@ -2,11 +2,11 @@
 
 import asyncio
 
-from agents.addresses import Address
-from agents.completion import Completion
-from agents.model import ModelRequest, OnPartialReply
-from agents.steps import DoneForNow
-from storage.database import Database
+from agents.core.completion import Completion
+from agents.core.steps import DoneForNow
+from agents.core.values import Address
+from agents.llm.base import ModelRequest, OnPartialReply
+from storage.database.database import Database
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.slack import OPS, Transport, on_every_setup, running_slack_bot
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from agents.addresses import Address, person_address
-from agents.messages import IncomingMessage, Provenance
-from agents.policy import ApprovalTerms, EscalationStep, Rule
-from agents.steps import DoneForNow
-from bot.thread_service import NewThread
-from storage.database import Database
+from agents.core.messages import IncomingMessage, Provenance
+from agents.core.policy import ApprovalTerms, EscalationStep, Rule
+from agents.core.steps import DoneForNow
+from agents.core.values import Address, person_address
+from bot.services.threads import NewThread
+from storage.database.database import Database
 from tests.bot.slack.log_capture import LogCapture
 from tests.fakes.scripted_model import ScriptedModel
 from tests.fakes.slack.faults import CutTiming

@@ -1,7 +1,7 @@
 """Socket Mode: envelopes are acknowledged after the commit, and not lost with the connection."""
 
-from agents.steps import DoneForNow
-from storage.database import Database
+from agents.core.steps import DoneForNow
+from storage.database.database import Database
 from tests.bot.slack.log_capture import LogCapture
 from tests.fakes.scripted_model import ScriptedModel
 from tests.fakes.slack.bot_request import BotRequest

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from bot.ids import Clock
+from bot.services.ids import Clock
 from bot.slack.socket_mode_runner import HEALTH_CHECK_INTERVAL, RUNNER_NAME, SocketModeRunner
 from tests.fakes.clock import FakeClock
 from tests.fakes.slack.condition import Condition

@@ -6,9 +6,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from agents.addresses import Address
-from agents.people import Person
-from channels.slack.overview import Overview, PendingRequest, ThreadSummary
+from agents.core.people import Person
+from agents.core.values import Address
+from channels.slack.app_home import Overview, PendingRequest, ThreadSummary
 from tests.agents.factories import approval, question
 
 NOW = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from agents.addresses import Address
+from agents.core.values import Address
 from tests.channels.slack.test_channel import OPS, ChannelHarness, running_channel
 
 

@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from agents.addresses import Address
-from agents.people import Person
-from channels.slack.app_home import render_app_home
-from channels.slack.overview import Overview, PendingRequest, ThreadSummary
+from agents.core.people import Person
+from agents.core.values import Address
+from channels.slack.app_home import Overview, PendingRequest, ThreadSummary, render_app_home
 from tests.agents.factories import approval, question
 from tests.channels.slack.overview_strategies import (
     ALICE_ADDRESS,

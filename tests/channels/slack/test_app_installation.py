@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.slack.app_installation import identity_from_auth_test, identity_from_payload, with_payload_workspace
+from channels.slack.identity import identity_from_auth_test, identity_from_payload, with_payload_workspace
 from channels.slack.inbound_events import BotIdentity
 
 BOT = {"user_id": "U0BOT", "bot_id": "B0BOT"}

@@ -1,7 +1,7 @@
 """The bot's identity is fetched once with `auth.test` and then cached."""
 
-from channels.slack.bot_identity import BotIdentityCache
 from channels.slack.client import SlackClient
+from channels.slack.identity import BotIdentityCache
 from channels.slack.inbound_events import BotIdentity
 from tests.channels.slack.slack_client import slack_client
 from tests.fakes.http_server import HttpResponse, running_http_server

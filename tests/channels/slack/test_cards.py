@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.addresses import person_address
-from agents.cards import content_lines
-from agents.messages import Card, CardField, Explanation, Message
+from agents.core.cards import content_lines
+from agents.core.messages import Card, CardField, Explanation, Message
+from agents.core.values import person_address
 from channels.slack.action_ids import ANSWER, APPROVE, CHOOSE, DENY, EDIT, SHOW, split_action_id
+from channels.slack.blocks import escape_mrkdwn, neutralize_markdown
 from channels.slack.cards import MAX_TEXT_LENGTH, RenderedMessage, render
-from channels.slack.escaping import escape_mrkdwn, neutralize_markdown
 from tests.channels.slack.test_link_spans import texts_outside_code
 from tests.fakes.slack.limits import check_blocks
 

@@ -8,13 +8,13 @@ from datetime import timedelta
 
 import pytest
 
-from agents.addresses import Address
-from agents.errors import ConfigurationError, DeliveryUncertain, Permanent, Unavailable
-from agents.messages import Card, CardField, Message, Receipt
+from agents.core.errors import ConfigurationError, DeliveryUncertain, Permanent, Unavailable
+from agents.core.messages import Card, CardField, Message, Receipt
+from agents.core.values import Address
 from channels.base import Channel
-from channels.slack.bot_identity import BotIdentityCache
 from channels.slack.channel import SlackChannel
 from channels.slack.client import SlackClient
+from channels.slack.identity import BotIdentityCache
 from channels.slack.rate_limit import RateLimiter
 from channels.slack.signing import ButtonValue, verify_button_value
 from tests.fakes.clock import FakeClock

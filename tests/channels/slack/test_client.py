@@ -7,7 +7,7 @@ from itertools import repeat
 
 import pytest
 
-from agents.errors import (
+from agents.core.errors import (
     ConfigurationError,
     DeliveryUncertain,
     Forbidden,

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 
+from channels.slack.app_home import Overview, PendingRequest, ThreadSummary
 from channels.slack.command_replies import (
     SUBCOMMANDS,
     EphemeralReply,
@@ -13,7 +14,6 @@ from channels.slack.command_replies import (
     unknown_subcommand_reply,
     whoami_reply,
 )
-from channels.slack.overview import Overview, PendingRequest, ThreadSummary
 from tests.agents.factories import approval, question
 from tests.channels.slack.overview_strategies import (
     ALICE_ADDRESS,

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from agents.addresses import Address
-from agents.errors import DeliveryUncertain, Permanent, Unavailable
-from agents.messages import Message, Receipt
+from agents.core.errors import DeliveryUncertain, Permanent, Unavailable
+from agents.core.messages import Message, Receipt
+from agents.core.values import Address
 from tests.channels.slack.test_channel import OPS, ChannelHarness, running_channel
 from tests.fakes.slack.message import Message as SlackMessage
 from tests.fakes.slack.scopes import revoke

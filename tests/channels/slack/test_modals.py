@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-from agents.addresses import person_address
-from agents.errors import InvalidInput
-from agents.messages import Card, CardField
+from agents.core.errors import InvalidInput
+from agents.core.messages import Card, CardField
+from agents.core.values import person_address
 from channels.slack.action_ids import ANSWER, APPROVE, DENY, EDIT, SHOW, ModalContext
 from channels.slack.inbound_events import ViewSubmission
 from channels.slack.modals import (

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.errors import InvalidInput
+from agents.core.errors import InvalidInput
 from channels.slack.inbound_events import (
     AppHomeOpened,
     BlockAction,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.messages import Quote
+from agents.core.messages import Quote
 from channels.slack.message_text import extract_text
 from channels.slack.quotes import describe_author, extract_quotes
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from agents.errors import Unavailable
+from agents.core.errors import Unavailable
 from channels.slack.rate_limit import MAX_WAIT_SECONDS, RateLimiter
 from tests.fakes.clock import FakeClock
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.addresses import Address
-from agents.messages import Message
+from agents.core.messages import Message
+from agents.core.values import Address
 from channels.slack.reply_stream import neutralize_prefix
 from tests.channels.slack.test_channel import OPS, ChannelHarness, running_channel
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from slack_sdk.signature import SignatureVerifier
 
-from agents.errors import Forbidden, InvalidInput
+from agents.core.errors import Forbidden, InvalidInput
 from channels.slack.signing import (
     MAX_BUTTON_VALUE_LENGTH,
     ButtonValue,

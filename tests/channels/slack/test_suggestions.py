@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.commands import Command, Commands
+from agents.core.commands import Command, Commands
 from agents.deploy import AGENT
-from channels.slack.suggestions import MAX_PROMPTS, suggested_prompts
+from channels.slack.app_home import MAX_PROMPTS, suggested_prompts
 from tests.channels.slack.slack_client import slack_client
 from tests.fakes.slack.slack import fake_slack
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.terminal.argument_changes import ArgumentChanges, parse_changes
+from channels.terminal.commands import ArgumentChanges, parse_changes
 
 BEFORE = {"tag": "v1.4.0", "environment": "production", "count": 2, "notes": ["a"]}
 

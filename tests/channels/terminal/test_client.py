@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.errors import (
+from agents.core.errors import (
     AlreadySettled,
     Conflict,
     Forbidden,

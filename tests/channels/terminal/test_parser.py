@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.terminal.argument_changes import ArgumentChanges
 from channels.terminal.commands import (
     ActAs,
     AnswerQuestion,
     Approve,
+    ArgumentChanges,
     ControlThread,
     Deny,
     Edit,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, text
 
-from storage.database import Database
+from storage.database.database import Database
 from storage.jobs import QUEUES, Job, Queue, RunningJob, defer
 from storage.jobs.worker import JobWorker, QueueConfig, WorkerCallbacks
 

@@ -6,12 +6,12 @@ from procrastinate import PsycopgConnector
 from procrastinate.manager import JobManager
 from sqlalchemy import Connection, text
 
-from agents.state import ThreadState
-from storage.database import Database
+from agents.core.state import ThreadState
+from storage.database.database import Database
+from storage.database.postgres import conninfo
+from storage.database.transactions import WriteBatch
 from storage.event_store import ThreadStore
 from storage.jobs import defer
-from storage.postgres import conninfo
-from storage.write_batch import WriteBatch
 from tests.postgres import admin_engine
 from tests.storage.jobs.recording_worker import WAIT_FOR_LOCK, enqueue, job, list_jobs, wait_for_blocked_transactions
 from tests.storage.jobs.test_queue import BOTH_COMMIT_METHODS

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import text
 
-from storage.database import Database
+from storage.database.database import Database
 from storage.jobs.worker import WorkerStopped
 from tests.postgres import PostgresServer, start_server
+from tests.storage.database.test_postgres import create_migrated_database, execute_as_admin, terminate_all_backends
 from tests.storage.jobs.recording_worker import (
     DISABLED_POLL_SECONDS,
     WAIT_TIMEOUT_SECONDS,
@@ -20,7 +21,6 @@ from tests.storage.jobs.recording_worker import (
     running_worker,
     wait_until_listening,
 )
-from tests.storage.test_postgres import create_migrated_database, execute_as_admin, terminate_all_backends
 
 
 @pytest.fixture(scope="module")

@@ -6,14 +6,14 @@ from functools import partial
 import pytest
 from sqlalchemy import Connection, exc, text
 
-from agents.errors import StoreUnavailable
+from agents.core.errors import StoreUnavailable
 from storage import inbox
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.transactions import WriteBatch
 from storage.jobs import defer
-from storage.write_batch import WriteBatch
 from tests.histories import START_TIME
+from tests.storage.database.test_database import count_rows, insert_row
 from tests.storage.jobs.recording_worker import enqueue, job, list_jobs
-from tests.storage.test_database import count_rows, insert_row
 
 BOTH_COMMIT_METHODS = pytest.mark.parametrize("for_update", [False, True], ids=["batch", "transaction"])
 

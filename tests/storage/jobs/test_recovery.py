@@ -12,7 +12,8 @@ from procrastinate.jobs import Job as FetchedJob
 from psycopg.pq import TransactionStatus
 from sqlalchemy import text
 
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.postgres import conninfo
 from storage.jobs.procrastinate_patches import ReliableJobManager
 from storage.jobs.recovery import (
     DEAD_AFTER_OBSERVATIONS,
@@ -23,7 +24,6 @@ from storage.jobs.recovery import (
     terminate_hung_transactions,
 )
 from storage.jobs.worker import JobWorker
-from storage.postgres import conninfo
 from tests.storage.jobs.recording_worker import (
     WAIT_TIMEOUT_SECONDS,
     JobRecorder,

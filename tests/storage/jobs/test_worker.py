@@ -9,10 +9,10 @@ import psycopg
 import pytest
 from sqlalchemy import Connection, text
 
-from storage.database import Database
+from storage.database.database import Database
+from storage.database.postgres import conninfo
+from storage.database.transactions import WriteBatch
 from storage.jobs import QUEUES, RetryLater, defer
-from storage.postgres import conninfo
-from storage.write_batch import WriteBatch
 from tests.fakes.database_clock import DatabaseClock
 from tests.postgres import admin_engine
 from tests.storage.jobs.recording_worker import (

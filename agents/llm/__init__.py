@@ -1,0 +1,1 @@
+"""Models that choose the next step: the prompt, the schema of the answer, and the providers."""

@@ -1,0 +1,133 @@
+"""Find the JSON object in a model's answer when the server does not enforce a schema.
+
+Such an answer can have a byte order marker, reasoning (`<think>` tags), prose or a code fence around the object.
+`agents.llm.partial_reply` applies the same rules while the answer is streamed. The work is linear in the text's length.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+
+from agents.core.errors import InvalidInput
+
+WHITESPACE = " \t\r\n\ufeff"
+OPENING_TAGS = ("<think>", "<thinking>")
+CLOSING_TAGS = ("</think>", "</thinking>")
+CODE_FENCE = "```"
+MAX_FAILED_STARTS = 16
+"""Maximum number of incomplete objects that are skipped, so that braces in prose do not make the search quadratic."""
+
+MAX_REASONING_BLOCKS = 16
+"""Maximum number of reasoning blocks without an opening tag that are removed, for the same reason."""
+
+_CONFLICTING_OBJECTS = "the answer holds several objects with different steps; write exactly one"
+_TAGS = (*OPENING_TAGS, *CLOSING_TAGS)
+_OBJECT_START = re.compile(r'\{[ \t\r\n]*"')
+_MARKER = re.compile("|".join(map(re.escape, (*_TAGS, CODE_FENCE))))
+_DECODER = json.JSONDecoder()
+
+
+def extract_object(text: str) -> str:
+    """Return the source of the object that has a step, else the text without whitespace and reasoning around it.
+
+    Raises InvalidInput when there are several such objects and they differ.
+    """
+    rest = _skip_leading_reasoning(text)
+    for _ in range(MAX_REASONING_BLOCKS):
+        if _OBJECT_START.match(rest) is not None:
+            return _extract_leading_object(rest)
+        reasoning_end, found = _find_objects(rest)
+        if reasoning_end is None:
+            return _choose_object(found) or rest
+        rest = _skip_leading_reasoning(rest[reasoning_end:])
+    return rest
+
+
+def _skip_leading_reasoning(text: str) -> str:
+    """Return the text after the reasoning at its start; empty when the reasoning has no closing tag."""
+    position = _skip_whitespace(text, 0)
+    while (tag := next((tag for tag in OPENING_TAGS if text.startswith(tag, position)), None)) is not None:
+        closing = text.find(_closing_tag(tag), position)
+        position = len(text) if closing < 0 else _skip_whitespace(text, closing + len(_closing_tag(tag)))
+    return text[position:].rstrip(WHITESPACE)
+
+
+def _extract_leading_object(text: str) -> str:
+    """Return the object at the start of the text; the whole text when the object is incomplete.
+
+    Raises InvalidInput when another object has a different step.
+    """
+    end = _find_end_of_object(text, 0)
+    if end is None:
+        return text
+    others = [text[begin:stop] for begin, stop in _iterate_object_spans(text, end) if stop is not None]
+    return _choose_object([text[:end], *others]) or text[:end]
+
+
+def _find_objects(text: str) -> tuple[int | None, list[str]]:
+    """Return the end position of reasoning inside the text (None when there is none) and the objects found.
+
+    Text after a code fence contains no reasoning, and the first object after it must be complete.
+    """
+    found: list[str] = []
+    position, is_after_fence = 0, False
+    for start, end in (*_iterate_object_spans(text, 0), (len(text), None)):
+        marker, at = ("", 0) if is_after_fence else _find_marker(text, position, start)
+        if marker in _TAGS:
+            return _find_end_of_reasoning(text, marker, at), []
+        is_after_fence = is_after_fence or marker == CODE_FENCE
+        if end is not None:
+            found.append(text[start:end])
+        elif is_after_fence and not found and start < len(text):
+            return None, []
+        position = start + 1 if end is None else end
+    return None, found
+
+
+def _find_marker(text: str, begin: int, end: int) -> tuple[str, int]:
+    marker = _MARKER.search(text, begin, end)
+    return ("", end) if marker is None else (marker[0], marker.start())
+
+
+def _find_end_of_reasoning(text: str, marker: str, at: int) -> int:
+    """Return the position after the reasoning that this tag opens or closes."""
+    if marker in CLOSING_TAGS:
+        return at + len(marker)
+    closing = text.find(_closing_tag(marker), at)
+    return len(text) if closing < 0 else closing + len(_closing_tag(marker))
+
+
+def _iterate_object_spans(text: str, position: int) -> Iterator[tuple[int, int | None]]:
+    """Yield start and end of each outermost object; the end is None for an incomplete or invalid object."""
+    failed = 0
+    while failed < MAX_FAILED_STARTS and (start := _OBJECT_START.search(text, position)) is not None:
+        end = _find_end_of_object(text, start.start())
+        yield start.start(), end
+        failed += end is None
+        position = start.start() + 1 if end is None else end
+
+
+def _find_end_of_object(text: str, start: int) -> int | None:
+    try:
+        return _DECODER.raw_decode(text, start)[1]
+    except (ValueError, RecursionError):
+        return None
+
+
+def _choose_object(candidates: list[str]) -> str | None:
+    """Return the object with a step, None when there is none. Raises InvalidInput when several of them differ."""
+    objects = [(source, _DECODER.decode(source)) for source in candidates]
+    with_step = [(source, value) for source, value in objects if "step" in value]
+    if any(value != with_step[0][1] for _, value in with_step[1:]):
+        raise InvalidInput(_CONFLICTING_OBJECTS)
+    return with_step[0][0] if with_step else None
+
+
+def _skip_whitespace(text: str, position: int) -> int:
+    while position < len(text) and text[position] in WHITESPACE:
+        position += 1
+    return position
+
+
+def _closing_tag(tag: str) -> str:
+    return f"</{tag[1:]}"

@@ -1,1 +1,0 @@
-"""Reducers of the event families, combined by `agents.reducer`."""

@@ -1,0 +1,61 @@
+"""Routes about the server: its agents, the caller, and threads that cannot continue."""
+
+from fastapi import APIRouter
+
+from agents.core.values import Address, FrozenModel
+from bot.api.auth import Caller, require_scope
+from bot.api.context import Context
+from bot.api.errors import error_responses
+from bot.config.environment.values import TokenScope
+from storage.thread_scan import ThreadScan, scan_database
+
+router = APIRouter(tags=["about"])
+
+
+class AgentView(FrozenModel):
+    """An agent and its purpose."""
+
+    name: str
+    purpose: str
+
+
+class AgentList(FrozenModel):
+    """The agents of this server. The first one is used when a request names none."""
+
+    agents: tuple[AgentView, ...]
+
+
+class CallerView(FrozenModel):
+    """The caller: the token and the person it belongs to. `name` is null for a person without a configured name."""
+
+    token: str
+    address: Address
+    name: str | None
+    roles: tuple[str, ...]
+    scopes: tuple[TokenScope, ...]
+
+
+@router.get("/agents", responses=error_responses(403), dependencies=[require_scope("read")])
+async def list_agents(context: Context) -> AgentList:
+    """List the agents of this server."""
+    agents = context.bot.roster.agents.values()
+    return AgentList(agents=tuple(AgentView(name=agent.name, purpose=agent.purpose) for agent in agents))
+
+
+@router.get("/me", responses=error_responses(403), dependencies=[require_scope("read")])
+async def show_caller(caller: Caller) -> CallerView:
+    """Show the person or program that your token belongs to."""
+    person = caller.person
+    return CallerView(
+        token=caller.token_name,
+        address=caller.address,
+        name=person.name if person else None,
+        roles=person.roles if person else (),
+        scopes=caller.scopes,
+    )
+
+
+@router.get("/doctor", responses=error_responses(403), dependencies=[require_scope("admin")])
+async def scan_threads(context: Context) -> ThreadScan:
+    """List the newest threads that cannot continue: this version cannot read them, or their agent is missing."""
+    return await scan_database(context.bot.engine.database, context.bot.roster.agents)

@@ -1,0 +1,1 @@
+"""Configuration: environment variables, `handrail.toml` and what is built from them."""

@@ -1,0 +1,1 @@
+"""Delivery of outbox messages to channels, and feedback while an agent works."""

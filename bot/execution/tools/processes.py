@@ -1,0 +1,149 @@
+"""Child processes for tools with `isolation="process"`. A call that exceeds its timeout is killed with its children.
+
+A child is started for one call and imports the agent (bot/execution/tools/child.py). It reports that it is ready,
+receives the arguments and responds. It ends with this process: its guard reads from a pipe that closes when this process ends.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from agents.core import errors
+from agents.core.errors import HandrailError, Retryable
+from agents.core.tools import Tool, ToolResult
+from bot.execution.tools.calls import FunctionName, Invocation, ToolCallError, ToolProcessEnded, ToolTimeout
+from bot.execution.tools.slots import CallNotStarted, ToolSlots
+
+MAX_PROCESSES = 16
+MAX_PROCESSES_PER_TOOL = 4
+MAX_WAITING_PER_TOOL = 16
+START_TIMEOUT_SECONDS = 60.0
+MAX_RESPONSE_BYTES = 64_000_000
+_COMMAND = (
+    sys.executable,
+    "-P",
+    "-c",
+    "import sys; sys.path[:] = sys.argv[1:]; from bot.execution.tools.child import main; main()",
+)
+
+
+class ToolNotStarted(CallNotStarted):
+    """The child process of a tool could not be started."""
+
+
+def create_process_slots() -> ToolSlots:
+    """Return the slots for tool processes of this process."""
+    return ToolSlots(MAX_PROCESSES, MAX_PROCESSES_PER_TOOL, MAX_WAITING_PER_TOOL)
+
+
+@dataclass(frozen=True)
+class ToolProcesses:
+    """Runs functions of tools in child processes."""
+
+    slots: ToolSlots = field(default_factory=create_process_slots)
+
+    async def call(self, invocation: Invocation, before_call: Callable[[], None]) -> Any:
+        """Run the function. `before_call` is called when the child is ready, right before it receives its arguments.
+
+        Raises ToolsBusy or ToolNotStarted when the function was not called, ToolTimeout when it was killed,
+        ToolProcessEnded when its process died, ToolCallError when it raised, and any error of `before_call`.
+        """
+        tool = invocation.tool
+        async with self.slots.slot(invocation.name, tool.timeout), _child_process() as child:
+            await self._start(child, tool, invocation.function_name)
+            before_call()
+            try:
+                async with asyncio.timeout(tool.timeout):
+                    await _send(child, _call_payload(invocation))
+                    return _parse_result(await _receive(child))
+            except ToolProcessEnded:
+                raise
+            except TimeoutError as error:
+                self.slots.loads[invocation.name].exceeded += 1
+                raise ToolTimeout(f"the call took longer than its {tool.timeout:g} s and was killed") from error
+
+    async def _start(self, child: Process, tool: Tool, function_name: FunctionName) -> None:
+        try:
+            async with asyncio.timeout(START_TIMEOUT_SECONDS):
+                await _send(
+                    child, {"module": tool.run.__module__, "name": tool.run.__qualname__, "function": function_name}
+                )
+                response = await _receive(child)
+        except TimeoutError as error:  # includes ToolProcessEnded
+            raise ToolNotStarted(f"the process of {tool.name} did not start") from error
+        if not response.get("ready"):
+            raise ToolNotStarted(f"the process of {tool.name} did not start: {response.get('problem')}")
+
+
+@asynccontextmanager
+async def _child_process() -> AsyncIterator[Process]:
+    """Yield a child process in a new process group, which is killed at the end of the block."""
+    try:
+        child = await asyncio.create_subprocess_exec(
+            *_COMMAND, *sys.path, stdin=PIPE, stdout=PIPE, start_new_session=True
+        )
+    except OSError as error:
+        raise ToolNotStarted(f"no process could be started: {error.strerror}") from error
+    try:
+        yield child
+    finally:
+        if child.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+        await child.wait()
+        child._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - unread output would keep the pipes open
+
+
+async def _send(child: Process, payload: Mapping[str, Any]) -> None:
+    if child.stdin is None:
+        raise ToolProcessEnded
+    child.stdin.write(json.dumps(payload).encode() + b"\n")
+    try:
+        await child.stdin.drain()
+    except OSError as error:
+        raise ToolProcessEnded from error
+
+
+async def _receive(child: Process) -> Any:
+    """Read one message: its size in eight bytes (big-endian), then JSON. Raises ToolProcessEnded."""
+    if child.stdout is None:
+        raise ToolProcessEnded
+    try:
+        size = int.from_bytes(await child.stdout.readexactly(8), "big")
+        if size > MAX_RESPONSE_BYTES:
+            raise ToolProcessEnded(f"the response of {size} bytes is too large")
+        return json.loads(await child.stdout.readexactly(size))
+    except (asyncio.IncompleteReadError, ConnectionError, ValueError) as error:
+        raise ToolProcessEnded from error
+
+
+def _call_payload(invocation: Invocation) -> Mapping[str, Any]:
+    context = {"key": invocation.context.key, "environment": dict(invocation.context.environment)}
+    return {"context": context, "arguments": dict(invocation.arguments)}
+
+
+def _parse_result(payload: Mapping[str, Any]) -> Any:
+    """Return the result of the function. Raises ToolCallError if it raised."""
+    if "raised" in payload:
+        raise _parse_error(payload["raised"])
+    value = payload["returned"]
+    return ToolResult.model_validate(value) if payload["is_result"] else value
+
+
+def _parse_error(payload: Mapping[str, Any]) -> ToolCallError:
+    """Return the error as the nearest class of `agents.core.errors`; any other error loses its text."""
+    known = getattr(errors, payload["known"], None) if payload["known"] else None
+    if known is not None and issubclass(known, Retryable):
+        error: Exception = known(payload["message"], retry_after=payload["retry_after"])
+    elif known is not None and issubclass(known, HandrailError):
+        error = known(payload["message"])
+    else:
+        error = TimeoutError() if payload["is_timeout"] else RuntimeError(payload["kind"])
+    return ToolCallError(error, kind=payload["kind"], where=payload["where"], trace=payload["trace"])

@@ -1,0 +1,155 @@
+"""Setup of a Handrail process: open its database, build its bot, handle signals and the end of the process."""
+
+import asyncio
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from agents.core.errors import ConfigurationError
+from agents.llm.base import Model
+from agents.llm.offline.model import CommandModel
+from agents.llm.pricing import Price, PricedModel
+from bot.bootstrap import Bot, QueueAssignment, bootstrap
+from bot.config.database import database_revision, database_url, migrate_database
+from bot.config.installation import build_roster, load_installation
+from bot.config.loader import Configuration
+from bot.config.model_client import UnusableModel
+from bot.config.settings import DATA_DIR, Settings
+from bot.execution.model_limits import RateLimitedModel, RateLimitGate
+from bot.external_channels import open_external_channels
+from bot.log import LogEvent, log
+from bot.services.ids import generate_id, utc_now
+from channels.registry import CHANNELS, channels_by_scheme
+from storage.database.database import Database
+from storage.database.postgres import is_postgres
+from storage.database.schema import HEAD_REVISION
+from storage.jobs import Queue
+from storage.processes import Process
+
+
+@dataclass(frozen=True)
+class ProcessRole:
+    """The job queues of a process, and the number of concurrent jobs of each.
+
+    A standalone role does all work, may use a SQLite file, and migrates the database.
+    """
+
+    name: str
+    queues: tuple[Queue, ...] = ()
+    concurrency: int = 0
+    is_standalone: bool = False
+
+
+def open_database(settings: Settings, role: ProcessRole) -> Database:
+    """Open the database; a standalone role migrates it first.
+
+    Raises ConfigurationError when the role cannot share the database, or when it has to be migrated.
+    """
+    create_data_dir()
+    url = database_url(settings)
+    if not role.is_standalone:
+        reject_sqlite(url, role)
+    if role.is_standalone and database_revision(url) != HEAD_REVISION:
+        migrate_database(url)
+    return Database.open(url)
+
+
+def reject_sqlite(url: str, role: ProcessRole) -> None:
+    """Raise ConfigurationError for a SQLite database: processes cannot share it."""
+    if not is_postgres(url):
+        raise ConfigurationError(
+            f"SQLite is for one process: `handrail {role.name}` cannot share it with others. Use `handrail up`, which "
+            "does the work of all roles, or set DATABASE_URL to a PostgreSQL database"
+        )
+
+
+def build_bot(settings: Settings, database: Database, role: ProcessRole, *, may_use_sample: bool = True) -> Bot:
+    """Build the bot of this process. Raises ConfigurationError with all mistakes of the configuration."""
+    configuration = load_installation(settings)
+    _log_warnings(configuration)
+    roster = build_roster(settings, configuration, may_use_sample=may_use_sample)
+    assignment = _queue_assignment(role) if database.is_multi_process else None
+    model = _build_model(settings, database, configuration.prices)
+    external_channels = open_external_channels(settings)
+    channels = channels_by_scheme((*CHANNELS, *(external.channel for external in external_channels)))
+    bot = bootstrap(database, roster, model, channels, assignment=assignment)
+    bot.closers += [external.close for external in external_channels]
+    return bot
+
+
+def _log_warnings(configuration: Configuration) -> None:
+    for warning in configuration.warnings:
+        log(
+            LogEvent.CONFIGURATION_WARNING,
+            level="warning",
+            file=warning.file,
+            line=warning.line,
+            key=warning.key,
+            warning=warning.message,
+        )
+
+
+def create_data_dir() -> None:
+    """Create the data folder, readable only by its owner because it holds secrets and conversations.
+
+    Raises ConfigurationError when the folder cannot be created.
+    """
+    try:
+        DATA_DIR.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot create {DATA_DIR} here: {error.strerror}; start in a folder that you can write to"
+        ) from error
+
+
+def install_signal_handlers(signals: tuple[int, ...], stop: Callable[[], None]) -> None:
+    """Call `stop` on the first signal; exit at once on the second."""
+    loop = asyncio.get_running_loop()
+    is_stopping = False
+
+    def handle_signal(number: int) -> None:
+        nonlocal is_stopping
+        if is_stopping:
+            os._exit(
+                128 + number
+            )  # the status that shells report; other processes or the next start continue unfinished work
+        is_stopping = True
+        stop()
+
+    for number in signals:
+        loop.add_signal_handler(number, handle_signal, number)
+
+
+def exit_if_threads_hang() -> None:
+    """Exit at once if a tool runs in an OS thread, for which Python would wait. The next start recovers the call."""
+    if threading.active_count() > 1:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def _queue_assignment(role: ProcessRole) -> QueueAssignment:
+    process = Process(
+        generate_id(), role.name, socket.gethostname(), os.getpid(), role.queues, role.concurrency, utc_now()
+    )
+    return QueueAssignment(process, dict.fromkeys(role.queues, role.concurrency))
+
+
+def _build_model(settings: Settings, database: Database, prices: Mapping[str, Price]) -> Model:
+    """Return a model that handles known commands itself and sends anything else to the configured model, if any."""
+    if settings.openai_api_key is None and settings.openai_base_url is None:
+        return CommandModel()
+    from agents.llm.openai.model import DEFAULT_MODEL  # noqa: PLC0415 - saves 0.5 s without a model
+    from bot.config.model_client import open_model  # noqa: PLC0415 - as above
+
+    name = settings.openai_model or DEFAULT_MODEL
+    try:
+        openai = open_model(settings)
+    except ConfigurationError as error:
+        return CommandModel(UnusableModel(name, str(error)))
+    return CommandModel(
+        RateLimitedModel(PricedModel(openai, prices), name, RateLimitGate(database), settings.openai_concurrency)
+    )

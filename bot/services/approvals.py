@@ -1,0 +1,190 @@
+"""Answers to requests: checked against policy and decided once, for all channels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agents.core.agent import Agent
+from agents.core.cards import describe_request_outcome
+from agents.core.deadlines import resume_events
+from agents.core.decisions import AnswerEvaluation, EditedCall, evaluate_answer, rejection_reason
+from agents.core.digest import call_digest
+from agents.core.errors import (
+    AlreadySettled,
+    Conflict,
+    Forbidden,
+    InvalidAnswer,
+    InvalidArguments,
+    Retryable,
+    StaleApproval,
+    Unavailable,
+)
+from agents.core.events import BudgetExtended, KnownEvent, ReplyChosen, RequestAnswered, ThreadFinished
+from agents.core.people import People
+from agents.core.reducer.requests import after_answer
+from agents.core.request_factory import add_names_to_answer, agent_address
+from agents.core.requests import MAX_UNCOUNTED_ANSWERS, Answer, Request
+from agents.core.state import ThreadState
+from agents.core.tools import Tool
+from bot.execution.tools.calls import ToolCallError
+from bot.execution.tools.runner import ToolRunner
+from bot.services.engine import CommitResult, Engine, ResponseRenderer
+from bot.services.ids import Clock
+from bot.services.roster import Roster
+from storage.inbox import IdempotencyClaim
+from storage.requests import load_request
+
+
+@dataclass(frozen=True)
+class ApprovalService:
+    """Service that answers requests; all channels and the REST API use it."""
+
+    engine: Engine
+    roster: Roster
+    clock: Clock
+    tool_runner: ToolRunner
+
+    async def answer(
+        self,
+        id_or_code: str,
+        answer: Answer,
+        *,
+        shown_digest: str | None = None,
+        claim: IdempotencyClaim | None = None,
+        render_response: ResponseRenderer | None = None,
+    ) -> CommitResult:
+        """Answer the request with this id or code. `shown_digest` is the digest of the call on the card.
+
+        Raises RequestNotFound, AlreadySettled and StaleApproval (with the current request as details), InvalidAnswer,
+        InvalidArguments, and Forbidden. A forbidden answer of a person in handrail.toml is recorded as one that does
+        not count, at most MAX_UNCOUNTED_ANSWERS times per request.
+        """
+        found = await self.find_request(id_or_code)
+        edited = await self._evaluate_edit(found, answer) if self._may_edit(found, answer, shown_digest) else None
+        now = self.clock.now()
+
+        def decide(state: ThreadState) -> Sequence[KnownEvent]:
+            request = state.get_request(found.id)
+            if request is None:
+                raise AlreadySettled
+            evaluation = evaluate_answer(
+                request, answer, people=self.roster.people, now=now, shown_digest=shown_digest, edited_call=edited
+            )
+            if _is_repeated_approval(request, evaluation):
+                return ()  # it counts once; the person gets a text of `bot.services.answer_notices`
+            if evaluation.rejection_reason is not None and not self._may_record_refusal(request, answer):
+                raise Forbidden(evaluation.rejection_reason)
+            return answer_events(state, request, evaluation, edited, self.roster.people)
+
+        try:
+            commit = await self.engine.apply(found.thread_id, decide, claim=claim, render_response=render_response)
+        except (AlreadySettled, StaleApproval) as error:
+            raise await self._with_current_state(error, found.id) from error
+        _raise_if_refused(commit)
+        return commit
+
+    def _may_record_refusal(self, request: Request, answer: Answer) -> bool:
+        """Return whether to record a refused answer. Limits keep the event log from growing with every click."""
+        return (request.refused_count or 0) < MAX_UNCOUNTED_ANSWERS and self.roster.people.get(answer.by) is not None
+
+    async def find_request(self, id_or_code: str) -> Request:
+        """Return the request with this id or code, as of the last commit. Raises RequestNotFound."""
+        return await self.engine.database.read(lambda connection: load_request(connection, id_or_code))
+
+    def _may_edit(self, request: Request, answer: Answer, shown_digest: str | None) -> bool:
+        """Return whether to prepare the edited arguments. The right to answer is checked before code of a tool runs."""
+        if answer.decision != "edit" or request.purpose != "tool" or request.status != "open":
+            return False
+        return shown_digest in (None, request.digest) and not rejection_reason(
+            request, answer, request.terms, self.roster.people
+        )
+
+    async def _with_current_state(self, error: Conflict, request_id: str) -> Conflict:
+        """Return the error with the current request, so that all people see the same outcome."""
+        request = await self.find_request(request_id)
+        is_closed = request.status != "open"
+        return type(error)(
+            f"request {request.code} is settled: {describe_request_outcome(request)}" if is_closed else str(error),
+            details=request,
+        )
+
+    async def _evaluate_edit(self, request: Request, answer: Answer) -> EditedCall | None:
+        """Check edited arguments as the original ones were: schema, `prepare` of the tool, policy."""
+        if answer.arguments is None or request.tool is None or request.call_id is None:
+            return None
+        agent = self.roster.get_agent(request.agent)
+        tool = agent.get_tool(request.tool)
+        if tool is None:
+            raise InvalidAnswer(f"{request.agent} has no tool {request.tool} any more")
+        arguments = await self._prepare_arguments(agent, tool, request, answer.arguments)
+        state = await self.engine.load(request.thread_id)
+        decision = self.roster.policy.evaluate(
+            tool.name, arguments, defaults=tool.defaults, is_trusted=state.is_trusted
+        )
+        if decision.answer == "deny":
+            raise Forbidden(f"policy denies these arguments: {decision.reason}")
+        digest = call_digest(request.thread_id, request.call_id, tool.name, tool.version, arguments)
+        return EditedCall(arguments=arguments, digest=digest, policy=decision if decision.ask else request.policy)
+
+    async def _prepare_arguments(
+        self, agent: Agent, tool: Tool, request: Request, arguments: dict[str, Any]
+    ) -> dict[str, Any]:
+        valid = tool.validate_arguments(arguments)
+        try:
+            return await self.tool_runner.prepare(agent, tool, valid, f"edit:{request.id}")
+        except ToolCallError as raised:
+            if isinstance(raised.error, Retryable):
+                raise Unavailable(raised.message, retry_after=raised.error.retry_after) from raised
+            raise InvalidArguments(raised.message) from raised
+
+
+def _is_repeated_approval(request: Request, evaluation: AnswerEvaluation) -> bool:
+    is_approval = evaluation.answer.decision == "approve" and evaluation.answer.counted
+    return is_approval and evaluation.status == "open" and evaluation.answer.by in request.approvers
+
+
+def answer_events(
+    state: ThreadState, request: Request, evaluation: AnswerEvaluation, edited_call: EditedCall | None, people: People
+) -> Sequence[KnownEvent]:
+    """Return the answer as an event, with the names of the people in it, and the events that follow from it."""
+    recorded = evaluation.answer
+    counted_edit = edited_call if recorded.counted else None
+    event = RequestAnswered(
+        at=recorded.at,
+        actor=recorded.by,
+        provenance=evaluation.provenance,
+        request_id=request.id,
+        answer=recorded,
+        status=evaluation.status,
+        arguments=counted_edit.arguments if counted_edit else None,
+        digest=counted_edit.digest if counted_edit else None,
+        policy=counted_edit.policy if counted_edit else None,
+    )
+    event = add_names_to_answer(event, people, request)
+    event = event.model_copy(update={"outcome": _describe_closing(request, event)})
+    resumed = resume_events(state, recorded.at, recorded.by) if event.status != "open" else ()
+    return (event, *resumed, *_budget_events(state, request, event))
+
+
+def _describe_closing(request: Request, event: RequestAnswered) -> str | None:
+    """Return the outcome of the request as its card shows it; None while it is open."""
+    if event.status == "open":
+        return None
+    return describe_request_outcome(after_answer(request, event).model_copy(update={"status": event.status}))
+
+
+def _budget_events(state: ThreadState, request: Request, answered_event: RequestAnswered) -> Sequence[KnownEvent]:
+    if request.purpose != "budget" or answered_event.status == "open" or request.arguments is None:
+        return ()
+    kind, by = request.arguments["kind"], request.arguments["by"]
+    if answered_event.status == "approved":
+        return (BudgetExtended(at=answered_event.at, actor=answered_event.actor, kind=kind, by=by),)
+    reason = f"the budget of {kind} is used up and was not extended"
+    reply = ReplyChosen(at=answered_event.at, actor=agent_address(state), text=f"I stopped: {reason}.")
+    return (reply, ThreadFinished(at=answered_event.at, actor=agent_address(state), outcome="failed", reason=reason))
+
+
+def _raise_if_refused(commit: CommitResult) -> None:
+    for event in commit.events:
+        if isinstance(event, RequestAnswered) and not event.answer.counted and commit.duplicate_of is None:
+            raise Forbidden(event.answer.reason)

@@ -1,0 +1,1 @@
+"""The database: SQLite in one process or PostgreSQL for several. Only `storage.database.database` commits."""

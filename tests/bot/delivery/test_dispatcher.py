@@ -1,0 +1,165 @@
+"""Messages are sent in order, retried until they are delivered, and recorded once."""
+
+from functools import partial
+
+import pytest
+
+from agents.core.errors import ConfigurationError, DeliveryUncertain, Permanent, Unavailable
+from agents.core.messages import Receipt, StartedConversation
+from agents.core.steps import DoneForNow
+from agents.core.values import Address
+from channels.registry import channels_by_scheme
+from storage import outbox
+from storage.conversations import find_linked_thread
+from storage.database.database import Database
+from tests.bot.conftest import BotSetup
+from tests.fakes.scripted_model import ScriptedModel
+from tests.harness.bot import RecordingChannel
+
+
+def channels_with_terminal(channel: RecordingChannel):
+    return {**channels_by_scheme(), "terminal": channel}
+
+
+async def test_unavailable_channel_is_retried_in_order(database: Database, running_bot) -> None:
+    terminal = RecordingChannel("terminal")
+    terminal.planned_errors = [Unavailable("away", retry_after=30)]
+    model = ScriptedModel(DoneForNow(message="one"), DoneForNow(message="two"))
+    async with running_bot(database, model, channels=channels_with_terminal(terminal)) as harness:
+        thread_id = await harness.post_message("a")
+        await harness.wait_until(thread_id, lambda s: s.lifecycle == "done")
+        await harness.post_message("b", thread_id=thread_id)
+        await harness.wait_until(thread_id, lambda s: len(s.pending_messages) == 2)
+        await harness.wait_for_error(terminal)
+        assert terminal.sent == []
+        harness.clock.advance(seconds=30)
+        await harness.wait_until_settled(thread_id)
+        assert [message.text for _, message, _ in terminal.sent] == ["one", "two"]
+
+
+async def test_permanent_error_makes_a_message_undeliverable(database: Database, running_bot) -> None:
+    terminal = RecordingChannel("terminal")
+    terminal.planned_errors = [Permanent("there is no such terminal")]
+    async with running_bot(
+        database, ScriptedModel(DoneForNow(message="one")), channels=channels_with_terminal(terminal)
+    ) as harness:
+        thread_id = await harness.post_message("a")
+        await harness.wait_until_settled(thread_id)
+        last = (await harness.events(thread_id))[-1]
+        assert (last.type, last.reason) == ("MessageUndeliverable", "there is no such terminal")
+
+
+async def test_message_survives_an_unexpected_error_of_its_channel(database: Database, running_bot) -> None:
+    terminal = RecordingChannel("terminal")
+    terminal.planned_errors = [ZeroDivisionError()]
+    async with running_bot(
+        database, ScriptedModel(DoneForNow(message="one")), channels=channels_with_terminal(terminal)
+    ) as harness:
+        thread_id = await harness.post_message("a")
+        await harness.wait_for_error(terminal)
+        harness.clock.advance(seconds=1)
+        await harness.wait_until_settled(thread_id)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_uncertain"),
+    [(Unavailable("away"), False), (DeliveryUncertain("silence"), True), (ZeroDivisionError(), True)],
+)
+async def test_retry_after_an_uncertain_delivery_may_have_been_sent(
+    database: Database, running_bot, bot_setup: BotSetup, error: Exception, is_uncertain: bool
+) -> None:
+    terminal = RecordingChannel("terminal")
+    terminal.planned_errors = [error]
+    async with running_bot(
+        database, ScriptedModel(DoneForNow(message="one")), channels=channels_with_terminal(terminal)
+    ) as harness:
+        thread_id = await harness.post_message("a")
+        await harness.wait_for_error(terminal)
+        harness.clock.advance(seconds=1)
+        await harness.wait_until_settled(thread_id)
+    # Another process may execute the retried job and does not know how the first attempt failed.
+    assert terminal.may_have_been_sent_flags == [False, is_uncertain or bot_setup.has_job_queue]
+
+
+async def test_message_from_before_a_restart_may_have_been_sent(database_url: str, running_bot) -> None:
+    terminal = RecordingChannel("terminal")
+    terminal.planned_errors = [Unavailable("away", retry_after=3600)]
+    model = ScriptedModel(DoneForNow(message="one"))
+    async with running_bot(Database.open(database_url), model, channels=channels_with_terminal(terminal)) as harness:
+        thread_id = await harness.post_message("a")
+        await harness.wait_for_error(terminal)
+    clock = harness.clock
+    clock.advance(hours=1)
+    async with running_bot(
+        Database.open(database_url), channels=channels_with_terminal(terminal), clock=clock, run="b"
+    ) as harness:
+        await harness.wait_until_settled(thread_id)
+    assert terminal.may_have_been_sent_flags == [False, True]
+
+
+async def test_misconfigured_channel_reports_its_error_and_is_retried(database: Database, running_bot) -> None:
+    terminal = RecordingChannel("terminal")
+    terminal.planned_errors = [ConfigurationError("the token was revoked")]
+    async with running_bot(
+        database, ScriptedModel(DoneForNow(message="one")), channels=channels_with_terminal(terminal)
+    ) as harness:
+        thread_id = await harness.post_message("a")
+        await harness.wait_for_error(terminal)
+        assert harness.bot.channel_errors == {"channel:terminal": "the token was revoked"}
+        harness.clock.advance(seconds=60)
+        await harness.wait_until_settled(thread_id)
+        assert harness.bot.channel_errors == {}
+
+
+async def test_closed_card_replaces_the_open_one(database: Database, running_bot) -> None:
+    terminal = RecordingChannel("terminal")
+    model = ScriptedModel({"intent": "ship", "tag": "v1"}, DoneForNow(message="Done."))
+    async with running_bot(database, model, channels=channels_with_terminal(terminal)) as harness:
+        thread_id = await harness.post_message("ship v1")
+        await harness.answer_request(await harness.wait_for_request(thread_id), "deny", comment="not today")
+        await harness.wait_until_settled(thread_id)
+        (_, open_message, replaced_by_open), (_, closed_message, replaced_by_closed), _ = sorted(
+            terminal.sent, key=lambda delivery: delivery[1].card is None
+        )
+        assert replaced_by_open is None
+        assert replaced_by_closed == Receipt(ref="terminal-1", digest="d")
+        assert (open_message.card.status, closed_message.card.status) == ("open", "denied")
+        assert closed_message.card.outcome == "denied by Bob (terminal): not today"
+
+
+async def test_conversation_started_by_a_message_is_linked_to_its_thread(database: Database, running_bot) -> None:
+    terminal = RecordingChannel("terminal")
+    terminal.planned_conversations = [
+        StartedConversation(address=Address("terminal:alice.1"), conversation_key="room 1")
+    ]
+    model = ScriptedModel(DoneForNow(message="one"), DoneForNow(message="two"))
+    async with running_bot(database, model, channels=channels_with_terminal(terminal)) as harness:
+        thread_id = await harness.post_message("a")
+        await harness.wait_until_settled(thread_id)
+        await harness.post_message("b", thread_id=thread_id)
+        await harness.wait_until_settled(thread_id)
+        assert [to for to, _, _ in terminal.sent] == ["terminal:alice", "terminal:alice.1"]
+        linked_thread_id = await harness.bot.engine.database.transaction(
+            partial(find_linked_thread, channel="terminal", conversation_keys=["room 1"])
+        )
+        assert linked_thread_id == thread_id
+        await harness.check_replay(thread_id)
+
+
+async def test_delivered_message_is_removed_from_the_outbox(database: Database, running_bot) -> None:
+    async with running_bot(database, ScriptedModel(DoneForNow(message="one"))) as harness:
+        thread_id = await harness.post_message("a")
+        await harness.wait_until_settled(thread_id)
+        assert await harness.bot.engine.database.transaction(outbox.list_pending) == []
+
+
+async def test_unavailable_destination_does_not_delay_others(database: Database, running_bot) -> None:
+    terminal, web = RecordingChannel("terminal"), RecordingChannel("web")
+    terminal.planned_errors = [Unavailable("away", retry_after=3600)]
+    model = ScriptedModel(DoneForNow(message="one"), DoneForNow(message="two"))
+    async with running_bot(database, model, channels={"terminal": terminal, "web": web}) as harness:
+        await harness.post_message("a", person_key="alice")
+        await harness.wait_for_error(terminal)
+        other = await harness.post_message("b", person_key="bob")
+        await harness.wait_until_settled(other)
+        assert [to for to, _, _ in terminal.sent] == [Address("terminal:bob")]
