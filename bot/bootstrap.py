@@ -120,7 +120,7 @@ def bootstrap(  # noqa: PLR0913 - tests replace clock, ids and sleep
         roster=roster,
         clock=clock,
         threads=ThreadService(engine, roster, clock, channels, ids),
-        approvals=ApprovalService(engine, roster, clock, tool_runner),
+        approvals=ApprovalService(engine, roster, clock, argument_preparer=tool_runner),
         thread_control=ThreadControl(engine, clock, ids),
         backend=backend,
         tool_runner=tool_runner,

@@ -4,15 +4,13 @@ import re
 import tomllib
 from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, PrivateAttr, ValidationError
+from pydantic import AfterValidator, Field, PrivateAttr
 
-from agents.core.config_issues import ConfigIssue, KeyPath, find_line, format_key_path, to_configuration_error
+from agents.core.config_issues import ConfigIssue, KeyPath, find_line, format_key_path
 from agents.core.errors import ConfigurationError
 from agents.core.values import FrozenModel
-from agents.loading.toml_document import load_document
 
 SLOT = re.compile(r"\{(\w+)(?::(int))?\}")
 _POLITE_PREFIX = re.compile(r"(?:please|could you|can you|hey|hi)[ ,]+", re.IGNORECASE)
@@ -73,22 +71,8 @@ class Commands(FrozenModel):
     _file: str | None = PrivateAttr(default=None)
     _lines: Mapping[KeyPath, int] = PrivateAttr(default_factory=dict)
 
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read the commands.toml of an agent. Raises ConfigurationError with file, line and key of every mistake."""
-        document = load_document(path)
-        try:
-            commands = cls.model_validate(document.tables)
-        except ValidationError as error:
-            mistakes = [(details["loc"], details["msg"]) for details in error.errors(include_url=False)]
-        else:
-            return commands._set_source(str(path), document.lines)  # noqa: SLF001 - a method of this class
-        raise to_configuration_error(
-            ConfigIssue(file=str(path), line=find_line(loc, document.lines), key=format_key_path(loc), message=message)
-            for loc, message in mistakes
-        )
-
-    def _set_source(self, file: str, lines: Mapping[KeyPath, int]) -> Self:
+    def with_source(self, file: str, lines: Mapping[KeyPath, int]) -> Self:
+        """Return these commands with the file that they were read from, and the lines of its keys."""
         self._file, self._lines = file, lines
         return self
 

@@ -5,12 +5,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from agents.core.agent import Agent
-from agents.core.commands import Commands
 from agents.core.completion import Budget
 from agents.core.errors import ConfigurationError
 from agents.deploy.git import INHERITED_VARIABLES, cache_name, normalize_remote
 from agents.deploy.sample import REMOTE_FOLDER, ensure_sample_remote
 from agents.deploy.tools import current_release, list_commits, list_tags, push_release_tag, roll_back
+from agents.loading.command_file import load_commands
 
 _AGENT_FOLDER = Path(__file__).parent
 
@@ -35,7 +35,7 @@ AGENT = Agent(
     purpose="Shows what is deployed where, releases tags and rolls back, with a person's approval.",
     instructions=(_AGENT_FOLDER / "instructions.md").read_text(encoding="utf-8"),
     tools=(list_commits, list_tags, current_release, push_release_tag, roll_back),
-    commands=Commands.load(_AGENT_FOLDER / "commands.toml"),
+    commands=load_commands(_AGENT_FOLDER / "commands.toml"),
     prefetch=("list_tags", "current_release"),
     budget=Budget(steps=400, tokens=500_000),
     set_up=set_up,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from agents.core.agent import Agent
 from agents.core.cards import describe_request_outcome
@@ -14,10 +14,7 @@ from agents.core.errors import (
     Conflict,
     Forbidden,
     InvalidAnswer,
-    InvalidArguments,
-    Retryable,
     StaleApproval,
-    Unavailable,
 )
 from agents.core.events import BudgetExtended, KnownEvent, ReplyChosen, RequestAnswered, ThreadFinished
 from agents.core.people import People
@@ -26,13 +23,18 @@ from agents.core.request_factory import add_names_to_answer, agent_address
 from agents.core.requests import MAX_UNCOUNTED_ANSWERS, Answer, Request
 from agents.core.state import ThreadState
 from agents.core.tools import Tool
-from bot.execution.tools.calls import ToolCallError
-from bot.execution.tools.runner import ToolRunner
 from bot.services.engine import CommitResult, Engine, ResponseRenderer
 from bot.services.ids import Clock
 from bot.services.roster import Roster
 from storage.inbox import IdempotencyClaim
 from storage.requests import load_request
+
+
+class ArgumentPreparer(Protocol):
+    """The runner of tools, as far as answers need it."""
+
+    async def prepare_edit(self, agent: Agent, tool: Tool, arguments: dict[str, Any], key: str) -> dict[str, Any]:
+        """Return the arguments as the tool's `prepare` resolves them. Raises InvalidArguments and Unavailable."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class ApprovalService:
     engine: Engine
     roster: Roster
     clock: Clock
-    tool_runner: ToolRunner
+    argument_preparer: ArgumentPreparer
 
     async def answer(
         self,
@@ -130,12 +132,7 @@ class ApprovalService:
         self, agent: Agent, tool: Tool, request: Request, arguments: dict[str, Any]
     ) -> dict[str, Any]:
         valid = tool.validate_arguments(arguments)
-        try:
-            return await self.tool_runner.prepare(agent, tool, valid, f"edit:{request.id}")
-        except ToolCallError as raised:
-            if isinstance(raised.error, Retryable):
-                raise Unavailable(raised.message, retry_after=raised.error.retry_after) from raised
-            raise InvalidArguments(raised.message) from raised
+        return await self.argument_preparer.prepare_edit(agent, tool, valid, f"edit:{request.id}")
 
 
 def _is_repeated_approval(request: Request, evaluation: AnswerEvaluation) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from agents.core.agent import Agent
-from agents.core.errors import HandrailError, Retryable
+from agents.core.errors import HandrailError, InvalidArguments, Retryable, Unavailable
 from agents.core.events import FailureStage
 from agents.core.policy import EffectClass
 from agents.core.state import CurrentCall
@@ -35,7 +35,11 @@ class LeaseExpired(Exception):
 
 @dataclass(frozen=True)
 class Lease:
-    """Lease of LEASE_SECONDS from the time at which this process was last known to own the attempt."""
+    """Lease for starting a tool: LEASE_SECONDS from the time at which this process was last known to own the attempt.
+
+    If the process stalled for longer after committing ToolStarted, another worker may have taken over and run the tool.
+    It must not start before the log is re-read. The version check alone only prevents stale writes.
+    """
 
     monotonic: Callable[[], float]
     acquired_at: float
@@ -77,6 +81,15 @@ class ToolRunner:
             return arguments
         resolved: dict[str, Any] = await self._call(agent, tool, "prepare", arguments, self._tool_context(agent, key))
         return resolved
+
+    async def prepare_edit(self, agent: Agent, tool: Tool, arguments: dict[str, Any], key: str) -> dict[str, Any]:
+        """Prepare the arguments that a person edited. Raises InvalidArguments, and Unavailable if it may work later."""
+        try:
+            return await self.prepare(agent, tool, arguments, key)
+        except ToolCallError as raised:
+            if isinstance(raised.error, Retryable):
+                raise Unavailable(raised.message, retry_after=raised.error.retry_after) from raised
+            raise InvalidArguments(raised.message) from raised
 
     async def run(self, agent: Agent, tool: Tool, call: CurrentCall, key: str, lease: Lease) -> ToolOutcome:
         """Run one attempt. Raises LeaseExpired when the lease expired before the tool started."""

@@ -7,10 +7,10 @@ from textwrap import dedent
 import pytest
 
 from agents.core.agent import Agent
-from agents.core.commands import Commands
 from agents.core.errors import ConfigurationError
 from agents.core.tools import Tool, ToolContext, ToolResult, tool
 from agents.loading.checks import check_agents
+from agents.loading.command_file import load_commands
 from agents.registry import LOADED_AGENTS, LoadedAgent, load_agents
 
 THIS_FILE = Path(__file__).name
@@ -172,7 +172,7 @@ def test_command_mistake_is_reported_with_line_and_key(tmp_path: Path, say: str,
     file = tmp_path / "commands.toml"
     line = {"say[0]": 4, "answered": 5}.get(message.partition(":")[0], 2)
     file.write_text(f'[[commands]]\nstep = {step}\ndoes = "goes"\n{say}\n')
-    one = agent("ops", look, push, commands=Commands.load(file), asks=("dev",))
+    one = agent("ops", look, push, commands=load_commands(file), asks=("dev",))
     assert any(issue.startswith(f"{file}:{line}: commands[0].{message}") for issue in find_issues(one, agent("dev")))
 
 
@@ -189,7 +189,7 @@ def test_command_mistake_is_reported_with_line_and_key(tmp_path: Path, say: str,
 def test_valid_command_passes(tmp_path: Path, say: str, step: str) -> None:
     file = tmp_path / "commands.toml"
     file.write_text(f'[[commands]]\n{say}\ndoes = "goes"\nstep = {step}\n')
-    lines = find_issues(agent("ops", look, push, commands=Commands.load(file)))
+    lines = find_issues(agent("ops", look, push, commands=load_commands(file)))
     assert [line for line in lines if "nothing uses the slot {tag}" not in line] == []
 
 
@@ -197,7 +197,7 @@ def test_invalid_commands_file_is_reported_with_line_and_key(tmp_path: Path) -> 
     file = tmp_path / "commands.toml"
     file.write_text('[[commands]]\nsay = "go"\ndoes = 5\nstep = {}\nreplay = ""\n')
     with pytest.raises(ConfigurationError) as error_info:
-        Commands.load(file)
+        load_commands(file)
     assert [line.partition(": Input")[0] for line in str(error_info.value).splitlines()] == [
         f"{file}:2: commands[0].say",
         f"{file}:3: commands[0].does",
@@ -205,7 +205,7 @@ def test_invalid_commands_file_is_reported_with_line_and_key(tmp_path: Path) -> 
     ]
     file.write_text("[[commands]\n")
     with pytest.raises(ConfigurationError, match=r"commands\.toml:1: this is not TOML"):
-        Commands.load(file)
+        load_commands(file)
 
 
 BROKEN_AGENTS = {
@@ -223,8 +223,8 @@ BROKEN_AGENTS = {
     "uncommanded": (
         """
         from pathlib import Path
-        from agents.core.commands import Commands
-        Commands.load(Path(__file__).parent / "commands.toml")
+        from agents.loading.command_file import load_commands
+        load_commands(Path(__file__).parent / "commands.toml")
         """,
         "uncommanded/commands.toml: does not exist; write it",
     ),
