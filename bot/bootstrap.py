@@ -21,11 +21,14 @@ from bot.execution.tools.runner import ToolRunner
 from bot.services.approvals import ApprovalService
 from bot.services.engine import Engine
 from bot.services.ids import Clock, IdGenerator
+from bot.services.overview import OverviewQuery
+from bot.services.receiver import ThreadReceiver
 from bot.services.retry import LoopSupervisor, Sleep, sleep_until
 from bot.services.roster import Roster
 from bot.services.thread_control import ThreadControl
-from bot.services.threads import ThreadService
-from channels.base import Channel, PullChannel, StatusChannel, StreamingChannel
+from bot.services.threads import ConversationRouter, ThreadService
+from channels.abilities import StatusChannel, StreamingChannel
+from channels.base import Channel, PullChannel
 from storage.database.database import Database
 from storage.event_store import ThreadStore
 from storage.jobs import Queue
@@ -53,6 +56,7 @@ class Bot:
     threads: ThreadService
     approvals: ApprovalService
     thread_control: ThreadControl
+    receiver: ThreadReceiver
     backend: ExecutionBackend
     tool_runner: ToolRunner
     channels: Mapping[str, Channel | PullChannel]
@@ -115,13 +119,20 @@ def bootstrap(  # noqa: PLR0913 - tests replace clock, ids and sleep
     else:
         handlers = JobHandlers(engine, runner, sender, roster, clock, sleep, completion)
         backend = _create_queue_backend(assignment, handlers, supervisor)
+    thread_service, thread_control = (
+        ThreadService(engine, roster, clock, channels, ids),
+        ThreadControl(engine, clock, ids),
+    )
+    approvals = ApprovalService(engine, roster, clock, argument_preparer=tool_runner)
+    router = ConversationRouter(database, thread_service)
     return Bot(
         engine=engine,
         roster=roster,
         clock=clock,
-        threads=ThreadService(engine, roster, clock, channels, ids),
-        approvals=ApprovalService(engine, roster, clock, argument_preparer=tool_runner),
-        thread_control=ThreadControl(engine, clock, ids),
+        threads=thread_service,
+        approvals=approvals,
+        thread_control=thread_control,
+        receiver=ThreadReceiver(router, thread_control, roster, approvals, OverviewQuery(database)),
         backend=backend,
         tool_runner=tool_runner,
         channels=channels,

@@ -1,10 +1,29 @@
-"""Protocols that channels implement, and the description of a channel's capabilities."""
+"""Ports between the application and its channels: what is sent, what comes in, and what a channel provides."""
 
-from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol, runtime_checkable
 
 from agents.core.messages import Assurance, Message, Receipt
+from agents.core.requests import Request
 from agents.core.values import Address
+from channels.finding import Finding
+from channels.inbound import (
+    AnswerResult,
+    Arrival,
+    Assistance,
+    ControlResult,
+    InboundAnswer,
+    InboundControl,
+    InboundEdit,
+    InboundMessage,
+    Overview,
+    Posted,
+    Refusal,
+    Sender,
+)
 
 
 @dataclass(frozen=True)
@@ -42,63 +61,6 @@ class PullChannel(Protocol):
         ...
 
 
-class ReplyStream(Protocol):
-    """Reply that is shown while a model writes it. Its methods never raise: showing it is best-effort."""
-
-    def update(self, text: str) -> None:
-        """Replace the shown text by `text`, the complete reply so far."""
-        ...
-
-    async def finish(self) -> Receipt | None:
-        """Stop showing updates and return the receipt of the shown message, which the final one replaces.
-
-        Return None if nothing was shown.
-        """
-        ...
-
-    async def discard(self) -> None:
-        """Remove the shown text: the model's output turned out not to be a reply."""
-        ...
-
-
-@runtime_checkable
-class StreamingChannel(Protocol):
-    """Channel that can show a reply while it is written."""
-
-    def start_reply(self, to: Address, recipient: Address | None) -> ReplyStream:
-        """Return a stream for a reply at this address, shown from its first update on.
-
-        `recipient` is the person to whom the reply is addressed.
-        """
-        ...
-
-
-IdleReason = Literal["waiting", "done", "cancelled"]
-"""Why no agent works on a thread: it waits for a person or a timer, its work is done, or it was cancelled."""
-
-
-@runtime_checkable
-class StatusChannel(Protocol):
-    """Channel that can show whether an agent is working. Both methods return at once and never raise."""
-
-    def set_busy(self, address: Address, activity: str) -> None:
-        """Show that an agent is working; `activity` describes its work, such as `is thinking…`."""
-        ...
-
-    def set_idle(self, address: Address, reason: IdleReason) -> None:
-        """Show that no agent is working any more."""
-        ...
-
-
-@runtime_checkable
-class PrivacyAwareChannel(Protocol):
-    """Channel that knows which of its addresses only one person can read."""
-
-    def is_private(self, address: Address) -> bool:
-        """Return whether only one person can read messages at this address."""
-        ...
-
-
 @runtime_checkable
 class Channel(Protocol):
     """Channel to which messages are sent. `send` is called concurrently; the channel limits its own concurrency.
@@ -131,3 +93,133 @@ class Channel(Protocol):
         attempt may have delivered the message: look for it before sending it again, if the channel can do that.
         """
         ...
+
+
+class Receiver(Protocol):
+    """Inbound port of the application. Channels report everything that comes in to it; it is implemented once, by bot.
+
+    Every method commits before it returns, so a channel may acknowledge its input then. Duplicates have no effect. The
+    methods raise Retryable, after which the other side should send again; all other failures are refusals.
+    """
+
+    async def post_message(self, message: InboundMessage) -> Posted:
+        """Post a message to the thread of its conversation, or open a thread."""
+        ...
+
+    async def edit_message(self, edit: InboundEdit) -> None:
+        """Record the edit or deletion of an earlier message; those without effect are ignored."""
+        ...
+
+    async def answer(self, answer: InboundAnswer) -> AnswerResult:
+        """Record an answer to a request. The request is decided at most once."""
+        ...
+
+    async def check_answer(self, answer: InboundAnswer) -> Refusal | None:
+        """Return why such an answer would be refused now, None if it would not. Nothing is recorded."""
+        ...
+
+    async def control(self, command: InboundControl) -> ControlResult:
+        """Cancel, pause or resume a thread."""
+        ...
+
+    async def find_request(self, reference: str, arrival: Arrival, *, was_shown: bool = False) -> Request | Refusal:
+        """Return the request with this id or code if the sender may see it.
+
+        `was_shown` means that the channel has proof that the request was shown to the sender, such as a signed button.
+        """
+        ...
+
+    async def overview(self, sender: Sender, limit: int) -> Overview:
+        """Return the sender's person, at most `limit` requests that they may decide, and at most `limit` threads."""
+        ...
+
+    def argument_schema(self, request: Request) -> Mapping[str, Any] | None:
+        """Return the JSON schema of the arguments of a request's tool; None if they cannot be edited."""
+        ...
+
+    def assistance(self) -> Assistance:
+        """Return what people can ask the default agent."""
+        ...
+
+
+class Runtime(Protocol):
+    """Facilities of the process that runs a channel: the receiver, time, supervised loops, the log and readiness."""
+
+    @property
+    def receiver(self) -> Receiver: ...
+
+    def now(self) -> datetime:
+        """Return the time in UTC."""
+        ...
+
+    async def sleep(self, seconds: float, wake_event: asyncio.Event) -> None:
+        """Wait for a duration, or until the event is set."""
+        ...
+
+    async def back_off(self, attempt: int, wake_event: asyncio.Event) -> None:
+        """Wait before the next attempt, longer after each one, or until the event is set."""
+        ...
+
+    async def supervise(self, name: str, loop: Callable[[], Awaitable[None]], stop_event: asyncio.Event) -> None:
+        """Run a loop until it returns. After an exception it is logged, counted and run again."""
+        ...
+
+    def report_problem(self, name: str, problem: str | None) -> None:
+        """Show a problem in `/readyz` until it is reported as None."""
+        ...
+
+    def log(self, action: str, **fields: Any) -> None:
+        """Write one line of the log; `bot.log` lists the actions and the fields."""
+        ...
+
+
+@dataclass(frozen=True)
+class HttpRequest:
+    """HTTP request to an endpoint. The names of `headers` are in lower case; `body` has at most 1 MiB."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class HttpResponse:
+    """HTTP response of an endpoint."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """HTTP endpoint of a channel. It authenticates its requests itself. Retryable becomes 503 with Retry-After."""
+
+    path: str
+    handle: Callable[[HttpRequest, Runtime], Awaitable[HttpResponse]]
+    methods: tuple[str, ...] = ("POST",)
+
+
+class Service(Protocol):
+    """Background service of a channel, such as a connection on which events arrive."""
+
+    async def start(self, runtime: Runtime) -> None:
+        """Start and return at once. Raises ConfigurationError if it cannot start."""
+        ...
+
+    async def stop(self) -> None:
+        """Stop within three seconds. What has not been committed then is sent again by the other side."""
+        ...
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """Everything that a channel's package provides to one process. `checks` are those of `handrail doctor`."""
+
+    channel: Channel | PullChannel
+    endpoints: tuple[Endpoint, ...] = ()
+    services: tuple[Service, ...] = ()
+    checks: Callable[[], Iterable[Finding]] = tuple
+    close: Callable[[], Awaitable[None]] | None = None

@@ -40,6 +40,11 @@ class Command(FrozenModel):
     reply: str = "{summary}"
     answered: str | None = None
 
+    @property
+    def phrase_without_slots(self) -> str | None:
+        """The first pattern without slots, which a person can send as it is; None if there is none."""
+        return next((pattern for pattern in self.say if pattern.strip() and not SLOT.search(pattern)), None)
+
     def match_slots(self, text: str) -> dict[str, Any] | None:
         """Return the values of the slots when the text matches this command, else None."""
         for pattern in self.say:

@@ -8,11 +8,11 @@ from typing import Annotated
 from fastapi import Depends, Header
 
 from agents.core.errors import InvalidInput
-from agents.core.messages import IncomingMessage, Provenance
 from agents.core.people import People, Person
 from agents.core.values import Address, person_address
 from bot.api.auth import Caller, Principal
 from bot.api.context import Context
+from channels.inbound import Arrival, Sender
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,9 @@ class Actor:
     person: Person | None
     entered_by: Address | None = None
 
-    def to_message(self, text: str, at: datetime) -> IncomingMessage:
-        """Return the text as a message for a thread."""
-        provenance = Provenance.UNVERIFIED if self.person is None else Provenance.VERIFIED_PERSON
-        return IncomingMessage(
-            text=text, by=self.address, source=self.source, provenance=provenance, at=at, entered_by=self.entered_by
-        )
+    def to_arrival(self, at: datetime) -> Arrival:
+        """Return the arrival of an input of this actor. Duplicates are found by the Idempotency-Key instead."""
+        return Arrival(self.source, (), Sender((self.address,), self.entered_by), self.source, at)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Routes for requests to people: list, search, show and answer them."""
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
@@ -8,7 +9,7 @@ from agents.core.errors import Forbidden
 from agents.core.events import RequestAnswered
 from agents.core.messages import Assurance
 from agents.core.people import Person
-from agents.core.requests import Answer, Request
+from agents.core.requests import Request
 from agents.core.rights import Viewer
 from bot.api.actor import ActingAs, Actor
 from bot.api.auth import VISIBLE_REQUEST, require_scope
@@ -21,6 +22,7 @@ from bot.api.response_models import RequestPage, RequestView, request_view
 from bot.services.answer_notices import describe_recorded_answer
 from bot.services.engine import CommitResult
 from bot.services.request_query import PAGE_SIZE, RequestQuery, decidable_by
+from channels.inbound import InboundAnswer
 from storage.database.database import Database
 
 router = APIRouter(prefix="/requests", tags=["requests"], route_class=JsonRoute)
@@ -57,29 +59,27 @@ async def answer_request(
 
     With the admin scope, `actor` answers for another person.
     """
-    approvals = context.bot.approvals
-    answer = _build_answer(body, acting_as.resolve_actor(body.actor))
-    request = await approvals.find_request(id_or_code)
+    bot = context.bot
+    request = await bot.approvals.find_request(id_or_code)
+    answer = _to_inbound_answer(body, request, acting_as.resolve_actor(body.actor), bot.clock.now())
     return await idempotency.run(
-        lambda claim, render: approvals.answer(
-            request.id, answer, shown_digest=body.digest, claim=claim, render_response=render
-        ),
+        lambda claim, render: bot.receiver.record_answer(request, answer, claim=claim, render_response=render),
         _response_builder(request),
     )
 
 
-def _build_answer(body: AnswerCreate, actor: Actor) -> Answer:
+def _to_inbound_answer(body: AnswerCreate, request: Request, actor: Actor, at: datetime) -> InboundAnswer:
     if actor.address.scheme != "person":
         raise Forbidden(f"{actor.address} is not a person; use the token of a person to answer requests")
-    return Answer(
-        by=actor.address,
-        entered_by=actor.entered_by,
-        channel=actor.source,
-        assurance=Assurance.MEDIUM,
-        decision=body.decision,
+    return InboundAnswer(
+        actor.to_arrival(at),
+        request.id,
+        body.decision,
+        Assurance.MEDIUM,
         comment=body.comment,
         text=body.text,
         arguments=body.arguments,
+        shown_digest=body.digest,
     )
 
 

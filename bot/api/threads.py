@@ -21,7 +21,7 @@ from bot.api.request_models import (
 )
 from bot.api.response_models import ReplayView, ThreadPage, ThreadView, thread_view
 from bot.services.engine import CommitResult
-from bot.services.threads import NewThread
+from channels.inbound import InboundMessage
 from storage.event_store import list_thread_states
 from storage.replay import replay
 
@@ -41,15 +41,15 @@ async def open_thread(body: ThreadCreate, context: Context, acting_as: ActingAs,
     origin = acting_as.principal.source
     if body.reply_to is not None:
         origin = resolve_reply_address(body.reply_to, bot.roster.people, context.schemes)
-    new_thread = NewThread(
-        message=actor.to_message(body.message, bot.clock.now()),
-        requester=actor.address,
-        origin=origin,
+    message = InboundMessage(
+        actor.to_arrival(bot.clock.now()),
+        body.message,
         agent=body.agent,
+        reply_to=origin,
         labels=body.labels or {},
     )
     return await idempotency.run(
-        lambda claim, render: bot.threads.open(new_thread, claim=claim, render_response=render),
+        lambda claim, render: bot.receiver.record_message(message, claim=claim, render_response=render),
         thread_response(201, context),
     )
 
@@ -99,9 +99,10 @@ async def post_message(
     thread_id: str, body: MessageCreate, context: Context, acting_as: ActingAs, idempotency: Idempotency
 ) -> Response:
     """Post a message to a thread, which continues if it was waiting. A message never approves anything."""
-    message = acting_as.resolve_actor(body.actor).to_message(body.text, context.bot.clock.now())
+    arrival = acting_as.resolve_actor(body.actor).to_arrival(context.bot.clock.now())
+    message = InboundMessage(arrival, body.text, thread_id=thread_id)
     return await idempotency.run(
-        lambda claim, render: context.bot.threads.post_message(thread_id, message, claim=claim, render_response=render),
+        lambda claim, render: context.bot.receiver.record_message(message, claim=claim, render_response=render),
         thread_response(202, context),
     )
 

@@ -10,7 +10,7 @@ from agents.core.people import People
 from agents.core.state import ThreadState
 from agents.core.values import Address
 from agents.llm.base import OnPartialReply
-from channels.base import IdleReason, ReplyStream, StatusChannel, StreamingChannel
+from channels.abilities import IdleReason, ReplyStream, StatusChannel, StreamingChannel
 
 
 @dataclass

@@ -20,7 +20,8 @@ from bot.services.delivery_events import (
 )
 from bot.services.engine import Engine, ExtraWrites
 from bot.services.ids import Clock
-from channels.base import Channel, PrivacyAwareChannel
+from channels.abilities import PrivacyAwareChannel
+from channels.base import Channel
 from storage.conversations import link_conversation
 from storage.outbox import OutboxMessage
 

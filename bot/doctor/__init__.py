@@ -8,10 +8,10 @@ from bot.config.loader import Configuration
 from bot.config.settings import Settings, load_settings
 from bot.doctor.agents import check_deploy_repository, check_model
 from bot.doctor.database import check_database, is_left_to_server
-from bot.doctor.finding import Finding
 from bot.doctor.slack import check_slack
 from bot.doctor.system import check_approvers, check_machine, check_server, check_tokens
 from bot.doctor.threads import threads_of_server
+from channels.finding import Finding
 from channels.terminal.client import TerminalClient
 
 __all__ = ["Finding", "run_checks"]

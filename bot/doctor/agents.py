@@ -12,7 +12,7 @@ from agents.core.visible_text import escape_hidden_characters
 from agents.deploy.git import Git, normalize_remote, redact_remote
 from agents.deploy.repository import create_empty_repository
 from bot.config.settings import Settings
-from bot.doctor.finding import Finding, FindingState
+from channels.finding import Finding, FindingState
 
 _TIMEOUT_SECONDS = 20.0
 _MAX_LISTED_MODELS = 5

@@ -10,10 +10,10 @@ from agents.core.errors import HandrailError, StoreUnavailable
 from bot.config.database import database_revision, database_url, is_locked, temporary_engine
 from bot.config.installation import AGENT_NAMES
 from bot.config.settings import Settings
-from bot.doctor.finding import Finding
 from bot.doctor.processes import backlog_finding, process_findings, queue_findings, stalled_job_finding
 from bot.doctor.threads import thread_findings
 from bot.services.ids import utc_now
+from channels.finding import Finding
 from storage.database.errors import to_store_error
 from storage.database.postgres import is_postgres
 from storage.database.postgres_pool import ConnectionPool

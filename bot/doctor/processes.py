@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from bot.doctor.finding import Finding, format_age
+from bot.doctor.age import format_age
+from channels.finding import Finding
 from storage.jobs.recovery import HEARTBEAT_TIMEOUT_SECONDS
 from storage.jobs.stats import QueueStats, StalledJob
 from storage.processes import ProcessStatus

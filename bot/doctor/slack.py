@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pydantic import SecretStr
 
 from bot.config.settings import Settings
-from bot.doctor.finding import Finding
+from channels.finding import Finding
 from channels.slack.manifest import request_url, unreachable_reason
 
 _CHECK_NAME = "slack"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agents.core.visible_text import escape_hidden_characters
-from bot.doctor.finding import Finding
+from channels.finding import Finding
 from channels.slack.manifest import SLASH_COMMAND
 
 CHECK_NAME = "slack manifest"

@@ -18,7 +18,7 @@ from bot.config.approvers import ApproverShortage, find_approver_shortages
 from bot.config.loader import Configuration
 from bot.config.secrets import list_token_grants
 from bot.config.settings import DATA_DIR, Settings
-from bot.doctor.finding import Finding
+from channels.finding import Finding
 from channels.terminal.client import TerminalClient, api_path
 
 MIN_PYTHON_VERSION = (3, 11)

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from agents.core.errors import HandrailError
 from agents.core.visible_text import escape_hidden_characters
-from bot.doctor.finding import Finding
+from channels.finding import Finding
 from channels.terminal.client import TerminalClient, api_path
 from storage.thread_scan import MAX_SCANNED, AffectedThreads, ThreadScan
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from agents.core.agent import Agent
-from agents.core.cards import describe_request_outcome
+from agents.core.cards import allowed_choices, describe_request_outcome
 from agents.core.deadlines import resume_events
 from agents.core.decisions import AnswerEvaluation, EditedCall, evaluate_answer, rejection_reason
 from agents.core.digest import call_digest
@@ -84,6 +84,20 @@ class ApprovalService:
             raise await self._with_current_state(error, found.id) from error
         _raise_if_refused(commit)
         return commit
+
+    def check_allowed(self, request: Request, answer: Answer, shown_digest: str | None) -> None:
+        """Raise AlreadySettled or InvalidAnswer if such an answer would be refused now. Nothing is recorded."""
+        if request.status != "open":
+            raise AlreadySettled(
+                f"request {request.code} is settled: {describe_request_outcome(request)}", details=request
+            )
+        if answer.decision == "answer" and answer.text is None:  # any text, as the person has not written one yet
+            answer = answer.model_copy(update={"text": (allowed_choices(request) or ("…",))[0]})
+        evaluation = evaluate_answer(
+            request, answer, people=self.roster.people, now=self.clock.now(), shown_digest=shown_digest
+        )
+        if evaluation.rejection_reason is not None:
+            raise InvalidAnswer(evaluation.rejection_reason)
 
     def _may_record_refusal(self, request: Request, answer: Answer) -> bool:
         """Return whether to record a refused answer. Limits keep the event log from growing with every click."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from agents.core.deadlines import is_paused_by_expiry
 from agents.core.errors import InvalidInput, WrongState
@@ -23,6 +24,17 @@ class ThreadControl:
     engine: Engine
     clock: Clock
     ids: IdGenerator = field(default_factory=IdGenerator)
+
+    async def apply(
+        self,
+        action: Literal["cancel", "pause", "resume"],
+        thread_id: str,
+        by: Address,
+        claim: IdempotencyClaim | None = None,
+    ) -> CommitResult:
+        """Cancel, pause or resume a thread."""
+        change = {"cancel": self.cancel, "pause": self.pause, "resume": self.resume}[action]
+        return await change(thread_id, by, claim)
 
     async def pause(
         self,

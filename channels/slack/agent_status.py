@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from agents.core.errors import Permanent, Retryable
-from channels.base import IdleReason
+from channels.abilities import IdleReason
 from channels.slack.client import SlackClient
 from channels.slack.destinations import Destination
 

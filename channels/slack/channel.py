@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 from agents.core.errors import DeliveryUncertain, Permanent, Retryable
 from agents.core.messages import Assurance, Message, Receipt, StartedConversation
 from agents.core.values import Address
-from channels.base import Capabilities, IdleReason
+from channels.abilities import IdleReason
+from channels.base import Capabilities
 from channels.slack.agent_status import StatusUpdater
 from channels.slack.blocks import NO_PARSING, NO_UNFURLING, escape_hidden_except_whitespace, escape_mrkdwn
 from channels.slack.cards import (

@@ -1,7 +1,7 @@
 """Child processes for tools with `isolation="process"`. A call that exceeds its timeout is killed with its children.
 
 A child is started for one call and imports the agent (bot/execution/tools/child.py). It reports that it is ready,
-receives the arguments and responds. It ends with this process: its guard reads from a pipe that closes when this process ends.
+receives the arguments and responds. It ends with this process: its guard reads from a pipe that closes then.
 """
 
 import asyncio

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.config.settings import Settings
-from bot.doctor.finding import Finding
 from bot.doctor.slack import check_slack
 from bot.doctor.slack_manifest import compare_manifests
+from channels.finding import Finding
 from channels.slack.manifest import BOT_EVENTS, SCOPES, build_manifest
 from tests.fakes.http_server import HttpRequest, HttpResponse, running_http_server
 from tests.fakes.slack.app import App

@@ -1,0 +1,200 @@
+"""Receiver of messages, edits and commands about threads, from all channels."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from agents.core.errors import Conflict, Forbidden, Permanent
+from agents.core.messages import IncomingEdit, IncomingMessage, Provenance, Quote
+from agents.core.rights import may_view, thread_not_found, to_viewer
+from bot.services.engine import CommitResult, ResponseRenderer
+from bot.services.roster import Roster
+from bot.services.senders import ResolvedSender, resolve_sender
+from bot.services.thread_control import ThreadControl
+from bot.services.threads import ConversationRouter, NewThread
+from channels.inbound import (
+    Arrival,
+    ControlResult,
+    InboundControl,
+    InboundEdit,
+    InboundMessage,
+    Posted,
+    Refusal,
+    Sender,
+)
+from channels.text import as_sentence, truncate
+from storage.inbox import IdempotencyClaim
+
+MAX_TEXT_LENGTH = 16_000
+"""Characters of a message that are stored."""
+
+
+@dataclass(frozen=True)
+class MessageReceiver:
+    """Passes messages to their threads and commands to the thread control. Refusals are values."""
+
+    conversations: ConversationRouter
+    thread_control: ThreadControl
+    roster: Roster
+
+    async def post_message(self, message: InboundMessage) -> Posted:
+        """Post a message, once. Those of unknown external senders and of unlinked conversations are ignored."""
+        sender = message.arrival.sender
+        if (sender.is_external and self._resolve(sender).person is None) or not await self._is_relevant(message):
+            return Posted("ignored")
+        claim = claim_of(message.arrival)
+        try:
+            commit = await self.record_message(message, claim=claim)
+        except Conflict as error:
+            return await self._refuse_message(message, claim, error)
+        if commit.duplicate_of is not None:
+            return Posted("duplicate", commit.duplicate_of.thread_id)
+        return Posted("posted" if commit.before.version else "opened", commit.after.thread_id)
+
+    async def record_message(
+        self,
+        message: InboundMessage,
+        *,
+        claim: IdempotencyClaim | None,
+        render_response: ResponseRenderer | None = None,
+    ) -> CommitResult:
+        """Post a message or open a thread; raise what ThreadService raises, for callers that need its errors."""
+        agent, text = (
+            self._split_agent_prefix(message.text) if message.may_name_agent else (message.agent, message.text)
+        )
+        incoming = self._to_incoming(message, text)
+        threads = self.conversations.threads
+        if message.thread_id is not None:
+            return await threads.post_message(message.thread_id, incoming, claim=claim, render_response=render_response)
+        new_thread = NewThread(
+            message=incoming,
+            requester=incoming.by,
+            origin=message.reply_to or message.arrival.source,
+            agent=agent,
+            labels=message.labels,
+        )
+        if message.conversation_keys and claim is not None:
+            return await self.conversations.post(
+                message.conversation_keys, new_thread, claim, is_first=message.is_first
+            )
+        return await threads.open(new_thread, claim=claim, render_response=render_response)
+
+    async def edit_message(self, edit: InboundEdit) -> None:
+        """Record an edit or deletion. Edits of messages that no thread has are ignored."""
+        arrival = edit.arrival
+        thread_id = await self.conversations.find_thread(arrival.channel, edit.conversation_keys)
+        if thread_id is None:
+            return
+        sender, text = self._resolve(arrival.sender), edit.text
+        if text is not None and edit.may_name_agent:
+            text = self._split_agent_prefix(text)[1]
+        incoming = IncomingEdit(
+            ref=edit.ref,
+            text=None if text is None else truncate(text, MAX_TEXT_LENGTH),
+            by=sender.address,
+            source=arrival.source,
+            provenance=sender.provenance,
+            at=arrival.at,
+        )
+        with suppress(Conflict):  # the log may need a newer version of Handrail
+            await self.conversations.threads.edit_message(thread_id, incoming, claim=claim_of(arrival))
+
+    async def control(self, command: InboundControl) -> ControlResult:
+        """Cancel, pause or resume a thread on behalf of the sender."""
+        sender = self._resolve(command.arrival.sender)
+        try:
+            thread_id = await self._find_controllable_thread(command, sender)
+            if thread_id is not None:
+                await self.thread_control.apply(command.action, thread_id, sender.address, claim_of(command.arrival))
+        except Permanent as error:
+            return ControlResult(refusal=to_refusal(error))
+        return ControlResult(thread_id)
+
+    async def _find_controllable_thread(self, command: InboundControl, sender: ResolvedSender) -> str | None:
+        """Return the thread's id, None if the conversation has no thread. Raises ThreadNotFound and Forbidden.
+
+        Channels restrict a conversation to its members, so in one only strangers need another right.
+        """
+        engine, people = self.thread_control.engine, self.roster.people
+        if command.thread_id is not None:
+            if not may_view(await engine.load(command.thread_id), to_viewer(sender.address, people)):
+                raise thread_not_found(command.thread_id)
+            return command.thread_id
+        thread_id = await self.conversations.find_thread(command.arrival.channel, command.conversation_keys)
+        if (
+            thread_id is None
+            or sender.person is not None
+            or sender.address in (await engine.load(thread_id)).requesters
+        ):
+            return thread_id
+        raise Forbidden(f"only a requester or a person named in handrail.toml may {command.action} this thread")
+
+    async def _is_relevant(self, message: InboundMessage) -> bool:
+        """Return whether to process this message.
+
+        One that may not open a thread counts only in a linked conversation. Empty messages count only if they open a
+        thread, because in an open thread an empty text could answer a question.
+        """
+        text = self._split_agent_prefix(message.text)[1] if message.may_name_agent else message.text
+        has_content = bool(text or message.quotes or message.file_names)
+        if message.may_open and has_content:
+            return True
+        is_linked = await self.conversations.find_thread(message.arrival.channel, message.conversation_keys) is not None
+        return has_content if is_linked else message.may_open
+
+    def _split_agent_prefix(self, text: str) -> tuple[str | None, str]:
+        """Split a leading agent name from a text, as in `oncall: what is burning?`. It is None if there is none."""
+        prefix, colon, rest = text.partition(":")
+        name = prefix.strip().lower()
+        return (name, rest.strip()) if colon and name in self.roster.agents else (None, text)
+
+    def _to_incoming(self, message: InboundMessage, text: str) -> IncomingMessage:
+        arrival, sender = message.arrival, self._resolve(message.arrival.sender)
+        incoming = IncomingMessage(
+            text=truncate(_append_file_names(text, message.file_names), MAX_TEXT_LENGTH),
+            by=sender.address,
+            source=arrival.source,
+            provenance=sender.provenance if message.author is None else Provenance.UNVERIFIED,
+            at=arrival.at,
+            ref=message.ref,
+            entered_by=sender.entered_by,
+            author=message.author,
+            quotes=message.quotes,
+        )
+        return _with_default_text(incoming)
+
+    async def _refuse_message(self, message: InboundMessage, claim: IdempotencyClaim | None, error: Conflict) -> Posted:
+        """Return the refusal once: a channel may deliver a message several times, and each time it is refused."""
+        thread_id = await self.conversations.find_thread(message.arrival.channel, message.conversation_keys)
+        threads = self.conversations.threads
+        if thread_id is None or claim is None or await threads.record_ignored(thread_id, claim):
+            return Posted("refused", thread_id, to_refusal(error))
+        return Posted("duplicate", thread_id)
+
+    def _resolve(self, sender: Sender) -> ResolvedSender:
+        return resolve_sender(sender, self.roster.people)
+
+
+def claim_of(arrival: Arrival) -> IdempotencyClaim | None:
+    """Return the claim on the dedup keys of an arrival, None without keys."""
+    return IdempotencyClaim(arrival.channel, arrival.dedup_keys) if arrival.dedup_keys else None
+
+
+def to_refusal(error: Permanent) -> Refusal:
+    """Return the refusal of an input that failed for good."""
+    return Refusal(as_sentence(error), error)
+
+
+def _with_default_text(message: IncomingMessage) -> IncomingMessage:
+    """Return the message with its first quote as its text if it has none; a message without both becomes `help`."""
+    quotes = tuple(Quote(text=truncate(quote.text, MAX_TEXT_LENGTH), author=quote.author) for quote in message.quotes)
+    if message.text or not quotes:
+        return message.model_copy(update={"text": message.text or "help", "quotes": quotes})
+    first, *rest = quotes
+    quoted = {"text": first.text, "author": first.author, "provenance": Provenance.UNVERIFIED}
+    return message.model_copy(update={**quoted, "quotes": tuple(rest)})
+
+
+def _append_file_names(text: str, file_names: Iterable[str]) -> str:
+    """Return the text followed by the names of the files, whose content is not read."""
+    return "\n".join(filter(None, [text, *(f"(attached: {name})" for name in file_names)]))
