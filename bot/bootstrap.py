@@ -119,10 +119,8 @@ def bootstrap(  # noqa: PLR0913 - tests replace clock, ids and sleep
     else:
         handlers = JobHandlers(engine, runner, sender, roster, clock, sleep, completion)
         backend = _create_queue_backend(assignment, handlers, supervisor)
-    thread_service, thread_control = (
-        ThreadService(engine, roster, clock, channels, ids),
-        ThreadControl(engine, clock, ids),
-    )
+    thread_service = ThreadService(engine, roster, clock, channels, ids)
+    thread_control = ThreadControl(engine, clock, ids)
     approvals = ApprovalService(engine, roster, clock, argument_preparer=tool_runner)
     router = ConversationRouter(database, thread_service)
     return Bot(

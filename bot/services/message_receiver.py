@@ -22,7 +22,7 @@ from channels.inbound import (
     Refusal,
     Sender,
 )
-from channels.text import as_sentence, truncate
+from channels.text import format_error, truncate
 from storage.inbox import IdempotencyClaim
 
 MAX_TEXT_LENGTH = 16_000
@@ -182,7 +182,7 @@ def claim_of(arrival: Arrival) -> IdempotencyClaim | None:
 
 def to_refusal(error: Permanent) -> Refusal:
     """Return the refusal of an input that failed for good."""
-    return Refusal(as_sentence(error), error)
+    return Refusal(format_error(error), error)
 
 
 def _with_default_text(message: IncomingMessage) -> IncomingMessage:
