@@ -9,24 +9,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, Field, TypeAdapter
 
 from agents.core.completion import Budget, BudgetKind, CompletionOutcome, Usage
-from agents.core.messages import Provenance, Receipt
+from agents.core.event_base import EventBase, Trusted, TrustedByDefault
+from agents.core.messages import Receipt
 from agents.core.policy import EffectClass, OnExpire, PolicyDecision
 from agents.core.requests import Deciders, RecordedAnswer, Request, RequestStatus
 from agents.core.steps import Step
-from agents.core.values import Address, FrozenModel
-
-Trusted = Annotated[bool, Field(exclude_if=lambda trusted: not trusted)]
-TrustedByDefault = Annotated[bool, Field(exclude_if=lambda trusted: trusted)]
-"""Trust flags that are written only when they differ from their default, because old events do not have them."""
-
-
-class EventBase(FrozenModel):
-    """Fields of every event: schema version, time, actor, and how far its content may be trusted."""
-
-    v: int = 1
-    at: AwareDatetime
-    actor: Address
-    provenance: Provenance = Provenance.SYSTEM
+from agents.core.values import Address
 
 
 class ThreadStarted(EventBase):

@@ -160,7 +160,7 @@ def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def core(tmp_path: Path) -> Path:
     """Return a copy of the package that a test may break."""
     source = Path(agents.__file__).parent
-    return Path(shutil.copytree(source, tmp_path / "agents", ignore=shutil.ignore_patterns("__pycache__")))
+    return Path(shutil.copytree(source, tmp_path / "agents", ignore=shutil.ignore_patterns("__pycache__"))) / "core"
 
 
 def run_mypy(core: Path, cache: Path) -> subprocess.CompletedProcess[str]:
@@ -178,7 +178,7 @@ def run_mypy(core: Path, cache: Path) -> subprocess.CompletedProcess[str]:
         "-p",
         "agents",
     ]
-    return subprocess.run(command, cwd=core.parent, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, cwd=core.parent.parent, capture_output=True, text=True, check=False, timeout=120)
 
 
 def replace_once(path: Path, old: str, new: str) -> None:
@@ -203,7 +203,7 @@ def test_mypy_rejects_an_event_without_a_reducer(core: Path, mypy_cache: Path) -
 
 
 def test_mypy_rejects_an_event_without_a_case(core: Path, mypy_cache: Path) -> None:
-    events, lifecycle = core / "events.py", core / "reducers" / "lifecycle.py"
+    events, lifecycle = core / "events.py", core / "reducer" / "lifecycle.py"
     replace_once(events, "\n\nclass UnknownEvent(EventBase):", NEW_EVENT_CLASS + "\nclass UnknownEvent(EventBase):")
     replace_once(events, "    | ThreadForked\n)", "    | ThreadForked\n    | ThreadPainted\n)")
     replace_once(lifecycle, "    ThreadForked,\n", "    ThreadForked,\n    ThreadPainted,\n")
