@@ -53,9 +53,6 @@ class Bot:
     engine: Engine
     roster: Roster
     clock: Clock
-    threads: ThreadService
-    approvals: ApprovalService
-    thread_control: ThreadControl
     receiver: ThreadReceiver
     backend: ExecutionBackend
     tool_runner: ToolRunner
@@ -64,6 +61,18 @@ class Bot:
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     heartbeat: ProcessHeartbeat | None = field(default=None)
     supervisor: LoopSupervisor = field(default_factory=LoopSupervisor)
+
+    @property
+    def threads(self) -> ThreadService:
+        return self.receiver.conversations.threads
+
+    @property
+    def approvals(self) -> ApprovalService:
+        return self.receiver.approvals
+
+    @property
+    def thread_control(self) -> ThreadControl:
+        return self.receiver.thread_control
 
     async def start(self) -> Self:
         """Start the heartbeat and the backend, which continues unfinished threads."""
@@ -119,18 +128,11 @@ def bootstrap(  # noqa: PLR0913 - tests replace clock, ids and sleep
     else:
         handlers = JobHandlers(engine, runner, sender, roster, clock, sleep, completion)
         backend = _create_queue_backend(assignment, handlers, supervisor)
-    thread_service = ThreadService(engine, roster, clock, channels, ids)
-    thread_control = ThreadControl(engine, clock, ids)
-    approvals = ApprovalService(engine, roster, clock, argument_preparer=tool_runner)
-    router = ConversationRouter(database, thread_service)
     return Bot(
         engine=engine,
         roster=roster,
         clock=clock,
-        threads=thread_service,
-        approvals=approvals,
-        thread_control=thread_control,
-        receiver=ThreadReceiver(router, thread_control, roster, approvals, OverviewQuery(database)),
+        receiver=_create_receiver(engine, roster, clock, channels, ids, tool_runner),
         backend=backend,
         tool_runner=tool_runner,
         channels=channels,
@@ -138,6 +140,20 @@ def bootstrap(  # noqa: PLR0913 - tests replace clock, ids and sleep
         heartbeat=_create_heartbeat(engine, assignment, clock, sleep, supervisor, backend) if assignment else None,
         supervisor=supervisor,
     )
+
+
+def _create_receiver(
+    engine: Engine,
+    roster: Roster,
+    clock: Clock,
+    channels: Mapping[str, Channel | PullChannel],
+    ids: IdGenerator,
+    tool_runner: ToolRunner,
+) -> ThreadReceiver:
+    conversations = ConversationRouter(engine.database, ThreadService(engine, roster, clock, channels, ids))
+    approvals = ApprovalService(engine, roster, clock, argument_preparer=tool_runner)
+    thread_control, overviews = ThreadControl(engine, clock, ids), OverviewQuery(engine.database)
+    return ThreadReceiver(conversations, thread_control, roster, approvals, overviews)
 
 
 def _create_heartbeat(

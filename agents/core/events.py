@@ -1,7 +1,6 @@
 """The event types of a thread's log, as a closed union.
 
-A released event type never changes its meaning: fields may be added with a default; any other change raises `v` and
-needs a migration of the old form in `storage.codec`. A golden file per type checks this (tests/payloads/events).
+A released type keeps its meaning: fields with a default may be added; other changes raise `v` and need a migration.
 """
 
 from typing import Annotated, Any, Literal
