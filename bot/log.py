@@ -1,4 +1,4 @@
-"""Structured log: one line per event, with a closed set of actions and fields, so that no secret or message gets in.
+"""Structured log: one line per event, with a closed set of events and fields, so that no secret or message gets in.
 
 Each process configures it once. Lines of libraries have the same format, from level `warning` and without arguments.
 """
@@ -22,7 +22,7 @@ Format = Literal["console", "json"]
 
 
 class LogEvent(StrEnum):
-    """Actions of log lines."""
+    """Names of log lines: each says what happened."""
 
     SERVER_STARTED = "server_started"
     SERVER_STOPPING = "server_stopping"
@@ -61,7 +61,7 @@ class LogEvent(StrEnum):
 
 
 class LogFields(TypedDict, total=False):
-    """Fields of a log line besides its action; a field that is None is left out.
+    """Fields of a log line besides its event; a field that is None is left out.
 
     `error` is an exception or the name of its class; its class and location are logged, never its text. `path` is
     logged without query and without the token of a link. `seconds` is a duration. `where` is a file and line.
@@ -125,7 +125,7 @@ _logger: BoundLogger = structlog.wrap_logger(
 
 
 def log(event: LogEvent, *, level: Level = "info", **fields: Unpack[LogFields]) -> None:
-    """Write one line. Raises TypeError for an action, a field or a type of value that this module does not declare."""
+    """Write one line. Raises TypeError for an event, a field or a type of value that this module does not declare."""
     if not isinstance(event, LogEvent):
         raise TypeError("event: must be a member of bot.log.LogEvent")
     if unknown := fields.keys() - FIELDS:

@@ -13,8 +13,8 @@ from channels.finding import Finding
 from channels.inbound import (
     AnswerResult,
     Arrival,
-    Assistance,
     ControlResult,
+    HelpTexts,
     InboundAnswer,
     InboundControl,
     InboundEdit,
@@ -96,10 +96,10 @@ class Channel(Protocol):
 
 
 class Receiver(Protocol):
-    """Inbound port of the application. Channels report everything that comes in to it; it is implemented once, by bot.
+    """Inbound port of the application, implemented once, by `bot`. Channels report to it everything that comes in.
 
-    Every method commits before it returns, so a channel may acknowledge its input then. Duplicates have no effect. The
-    methods raise Retryable, after which the other side should send again; all other failures are refusals.
+    Methods that record something commit before they return, so a channel may acknowledge its input then. Duplicates
+    have no effect. If a method raises Retryable, the other side should send again; all other failures are refusals.
     """
 
     async def post_message(self, message: InboundMessage) -> Posted:
@@ -137,13 +137,13 @@ class Receiver(Protocol):
         """Return the JSON schema of the arguments of a request's tool; None if they cannot be edited."""
         ...
 
-    def assistance(self) -> Assistance:
-        """Return what people can ask the default agent."""
+    def help_texts(self) -> HelpTexts:
+        """Return the help text and example commands of the default agent."""
         ...
 
 
 class Runtime(Protocol):
-    """Facilities of the process that runs a channel: the receiver, time, supervised loops, the log and readiness."""
+    """Facilities of the process that runs a channel: the receiver, time, supervised loops, log lines and readiness."""
 
     @property
     def receiver(self) -> Receiver: ...
@@ -161,15 +161,15 @@ class Runtime(Protocol):
         ...
 
     async def supervise(self, name: str, loop: Callable[[], Awaitable[None]], stop_event: asyncio.Event) -> None:
-        """Run a loop until it returns. After an exception it is logged, counted and run again."""
+        """Run a loop until it returns. An exception is logged and counted, and the loop runs again."""
         ...
 
     def report_problem(self, name: str, problem: str | None) -> None:
         """Show a problem in `/readyz` until it is reported as None."""
         ...
 
-    def log(self, action: str, **fields: Any) -> None:
-        """Write one line of the log; `bot.log` lists the actions and the fields."""
+    def log(self, event: str, **fields: Any) -> None:
+        """Write one log line. `bot.log` lists the events (`LogEvent`) and the fields."""
         ...
 
 

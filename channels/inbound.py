@@ -34,7 +34,10 @@ class Sender:
 
 @dataclass(frozen=True)
 class Arrival:
-    """How an input arrived. It is a duplicate if any of its `dedup_keys` was recorded on this `channel` before."""
+    """Who sent an input, on which channel and when.
+
+    The input is a duplicate if any of its `dedup_keys` was recorded on this `channel` before.
+    """
 
     channel: str
     dedup_keys: tuple[str, ...]
@@ -168,7 +171,7 @@ class Overview:
 
 
 @dataclass(frozen=True)
-class Assistance:
+class HelpTexts:
     """Texts for people who ask what the bot can do: its help, and commands that need no arguments."""
 
     help_text: str

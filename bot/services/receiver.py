@@ -17,7 +17,7 @@ from bot.services.senders import resolve_sender
 from channels.inbound import (
     AnswerResult,
     Arrival,
-    Assistance,
+    HelpTexts,
     InboundAnswer,
     Overview,
     Refusal,
@@ -87,11 +87,11 @@ class ThreadReceiver(MessageReceiver):
         tool = agent.get_tool(request.tool) if agent and request.tool else None
         return None if tool is None else tool.schema
 
-    def assistance(self) -> Assistance:
-        """Return what people can ask the default agent."""
+    def help_texts(self) -> HelpTexts:
+        """Return the help text and example commands of the default agent."""
         agent = self.roster.get_agent(None)
         phrases = (command.phrase_without_slots for command in agent.commands.commands)
-        return Assistance(help_text(agent), tuple(phrase for phrase in phrases if phrase is not None))
+        return HelpTexts(help_text(agent), tuple(phrase for phrase in phrases if phrase is not None))
 
     def _to_answer(self, answer: InboundAnswer) -> Answer:
         sender = resolve_sender(answer.arrival.sender, self.roster.people)
