@@ -22,7 +22,7 @@ Format = Literal["console", "json"]
 
 
 class LogEvent(StrEnum):
-    """Names of log lines: each says what happened."""
+    """What a log line reports; the line has it as `action`."""
 
     SERVER_STARTED = "server_started"
     SERVER_STOPPING = "server_stopping"

@@ -11,8 +11,8 @@ from agents.core.values import FrozenModel
 from bot.api.auth import OptionalCaller, Principal
 from bot.api.context import Context
 from bot.bootstrap import Bot
+from bot.execution.tools.limits import ToolLoad
 from bot.execution.tools.runner import ToolRunner
-from bot.execution.tools.slots import ToolLoad
 from storage.database.readiness import check_accepts_writes, check_disk_space
 from storage.database.schema import check_writable
 
@@ -125,4 +125,4 @@ def _describe_degraded(runner: ToolRunner, caller: Principal | None) -> tuple[st
 
 
 def _tool_usage(load: ToolLoad) -> ToolUsage:
-    return ToolUsage(running=load.running, waiting=load.waiting, hanging=load.hanging, exceeded=load.exceeded)
+    return ToolUsage(running=load.running, waiting=load.waiting, hanging=load.hanging, exceeded=load.timeout_count)

@@ -8,7 +8,7 @@ from itertools import count
 from agents.core.next_step import next_work
 from agents.core.state import ThreadState
 from bot.execution.thread_runner import ThreadRunner
-from bot.execution.tools.slots import NoRoom
+from bot.execution.tools.limits import NoRoom
 from bot.log import LogEvent, log
 from bot.services.engine import CommitResult, Engine
 from bot.services.ids import Clock
@@ -51,7 +51,7 @@ class EmbeddedWorker:
     def schedule(self, thread_id: str, state: ThreadState | None = None) -> None:
         """Schedule a run of this thread, starting from `state` if given. If it is running, run it again afterwards.
 
-        A state is kept only for threads with a slot, to save memory: many threads may wait for one.
+        A state is kept only for threads with a worker slot, to save memory: many threads may wait for one.
         """
         if self._stop_event.is_set():
             return
@@ -86,7 +86,7 @@ class EmbeddedWorker:
                 self.schedule(thread_id, self._rerun_states.pop(thread_id))
 
     async def _run_with_retries(self, thread_id: str, state: ThreadState | None) -> None:
-        """Run a thread, and retry later if that fails. The thread holds no slot while it waits."""
+        """Run a thread, and retry later if that fails. The thread holds no worker slot while it waits."""
         for attempt in count(1):
             if await self._run_in_slot(thread_id, state, attempt):
                 return
@@ -96,7 +96,7 @@ class EmbeddedWorker:
                 return
 
     async def _run_in_slot(self, thread_id: str, state: ThreadState | None, attempt: int) -> bool:
-        """Run a thread in a slot and return whether that succeeded. While its tool is busy, the thread has no slot."""
+        """Run a thread in a worker slot, released while its tool is busy. Return whether that succeeded."""
         while True:
             try:
                 async with self._slots:

@@ -67,7 +67,7 @@ class RateLimitedModel:
         self._slots = asyncio.Semaphore(self.max_concurrency)
 
     async def complete(self, model_request: ModelRequest, on_partial: OnPartialReply | None = None) -> Completion:
-        """Call the model, or return DEFERRED while a rate limit is in effect, so that the thread waits without a slot.
+        """Call the model, or return DEFERRED during a rate limit, so that the thread waits without a worker slot.
 
         Raises StoreUnavailable when the limit cannot be read; the answer could not be stored either.
         """

@@ -21,7 +21,7 @@ from bot.delivery.sender import MessageSender
 from bot.execution.cleanup import delete_expired
 from bot.execution.queue.jobs import JobCompletion, advance_job, timer_job
 from bot.execution.thread_runner import ThreadRunner, next_runnable
-from bot.execution.tools.slots import NoRoom
+from bot.execution.tools.limits import NoRoom
 from bot.log import LogEvent, log
 from bot.services.engine import CommitResult, Engine
 from bot.services.ids import Clock
@@ -74,7 +74,7 @@ class JobHandlers:
         """Record the due events of a thread, or schedule a run if its retry time has come."""
         thread_id, at = job.arguments["thread"], datetime.fromisoformat(job.arguments["at"])
         failures, now = _failure_count(job), self.clock.now()
-        if now < at:  # the database's clock is ahead: return the job to the queue, so that it takes no slot here
+        if now < at:  # the database's clock is ahead: return the job to the queue, so that it takes no worker slot
             await self.defer(timer_job(thread_id, at, failures=failures, as_of=now))
             return
         try:

@@ -1,1 +1,1 @@
-"""Tool calls: their slots, threads and processes, and the rules about their outcomes (ADR 0019)."""
+"""Tool calls: their limits, OS threads and child processes, and the rules about their outcomes (ADR 0019)."""

@@ -90,7 +90,7 @@ class Invocation:
 
     @property
     def name(self) -> str:
-        """The key of the tool in `ToolSlots`."""
+        """The name of the tool in `ToolCallLimits`."""
         return f"{self.agent}.{self.tool.name}"
 
 

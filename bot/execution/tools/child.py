@@ -1,6 +1,6 @@
 """Child process for one tool call. `main` forks a worker, which imports the agent and runs the call.
 
-The parent becomes a guard: when the server is gone or the worker has ended, it kills the process group and itself.
+The parent becomes a guard: when the server or the worker has ended, it kills the process group and itself.
 """
 
 import json
@@ -27,7 +27,7 @@ def main() -> NoReturn:
 
 
 def _guard(worker: int, worker_input: int) -> NoReturn:
-    """Forward requests to the worker until the server is gone or the worker has ended."""
+    """Forward requests to the worker until the server or the worker has ended."""
     try:
         signal.signal(signal.SIGCHLD, _interrupt_read)
         while os.waitpid(worker, os.WNOHANG) == (0, 0) and (chunk := os.read(0, _CHUNK_BYTES)):
@@ -90,9 +90,10 @@ def _call_tool(tool: Any, function_name: Any, request: Any) -> dict[str, Any]:
 def _error_to_dict(error: Any) -> dict[str, Any]:
     from agents.core import errors  # noqa: PLC0415 - as above
 
-    known = (kind.__name__ for kind in type(error.error).__mro__ if getattr(errors, kind.__name__, None) is kind)
+    mro = type(error.error).__mro__
+    error_classes = (base.__name__ for base in mro if getattr(errors, base.__name__, None) is base)
     return {
-        "known": next(known, None),
+        "error_class": next(error_classes, None),
         "message": str(error.error),
         "retry_after": getattr(error.error, "retry_after", None),
         "is_timeout": isinstance(error.error, TimeoutError),

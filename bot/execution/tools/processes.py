@@ -1,7 +1,8 @@
 """Child processes for tools with `isolation="process"`. A call that exceeds its timeout is killed with its children.
 
-A child is started for one call and imports the agent (bot/execution/tools/child.py). It reports that it is ready,
-receives the arguments and responds. It ends with this process: its guard reads from a pipe that closes then.
+A child is started for one call (bot/execution/tools/child.py). The child is a guard that forks a worker. The worker
+imports the agent, reports that it is ready, receives the arguments and responds. When this process ends, the guard's
+input closes, and the guard kills the worker and itself.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from agents.core import errors
 from agents.core.errors import HandrailError, Retryable
 from agents.core.tools import Tool, ToolResult
 from bot.execution.tools.calls import FunctionName, Invocation, ToolCallError, ToolProcessEnded, ToolTimeout
-from bot.execution.tools.slots import CallNotStarted, ToolSlots
+from bot.execution.tools.limits import CallNotStarted, ToolCallLimits
 
 MAX_PROCESSES = 16
 MAX_PROCESSES_PER_TOOL = 4
@@ -38,16 +39,16 @@ class ToolNotStarted(CallNotStarted):
     """The child process of a tool could not be started."""
 
 
-def create_process_slots() -> ToolSlots:
-    """Return the slots for tool processes of this process."""
-    return ToolSlots(MAX_PROCESSES, MAX_PROCESSES_PER_TOOL, MAX_WAITING_PER_TOOL)
+def create_process_limits() -> ToolCallLimits:
+    """Return the limits of calls in child processes of this process."""
+    return ToolCallLimits(MAX_PROCESSES, MAX_PROCESSES_PER_TOOL, MAX_WAITING_PER_TOOL)
 
 
 @dataclass(frozen=True)
 class ToolProcesses:
     """Runs functions of tools in child processes."""
 
-    slots: ToolSlots = field(default_factory=create_process_slots)
+    limits: ToolCallLimits = field(default_factory=create_process_limits)
 
     async def call(self, invocation: Invocation, before_call: Callable[[], None]) -> Any:
         """Run the function. `before_call` is called when the child is ready, right before it receives its arguments.
@@ -56,18 +57,20 @@ class ToolProcesses:
         ToolProcessEnded when its process died, ToolCallError when it raised, and any error of `before_call`.
         """
         tool = invocation.tool
-        async with self.slots.slot(invocation.name, tool.timeout), _child_process() as child:
+        async with self.limits.running_call(invocation.name, tool.timeout), _child_process() as child:
             await self._start(child, tool, invocation.function_name)
             before_call()
             try:
                 async with asyncio.timeout(tool.timeout):
                     await _send(child, _call_payload(invocation))
                     return _parse_result(await _receive(child))
-            except ToolProcessEnded:
+            except ToolProcessEnded:  # a TimeoutError too, but the call did not exceed its timeout
                 raise
             except TimeoutError as error:
-                self.slots.loads[invocation.name].exceeded += 1
-                raise ToolTimeout(f"the call took longer than its {tool.timeout:g} s and was killed") from error
+                self.limits.loads[invocation.name].timeout_count += 1
+                raise ToolTimeout(
+                    f"the call exceeded its timeout of {tool.timeout:g} s and was killed; it may have had an effect"
+                ) from error
 
     async def _start(self, child: Process, tool: Tool, function_name: FunctionName) -> None:
         try:
@@ -76,10 +79,17 @@ class ToolProcesses:
                     child, {"module": tool.run.__module__, "name": tool.run.__qualname__, "function": function_name}
                 )
                 response = await _receive(child)
-        except TimeoutError as error:  # includes ToolProcessEnded
-            raise ToolNotStarted(f"the process of {tool.name} did not start") from error
+        except ToolProcessEnded as error:
+            raise ToolNotStarted(
+                f"the process of {tool.name} ended while importing the agent; the tool was not run"
+            ) from error
+        except TimeoutError as error:
+            raise ToolNotStarted(
+                f"the process of {tool.name} did not become ready within {START_TIMEOUT_SECONDS:g} s; "
+                "the tool was not run"
+            ) from error
         if not response.get("ready"):
-            raise ToolNotStarted(f"the process of {tool.name} did not start: {response.get('problem')}")
+            raise ToolNotStarted(f"{tool.name} could not be loaded: {response.get('problem')}; the tool was not run")
 
 
 @asynccontextmanager
@@ -90,7 +100,7 @@ async def _child_process() -> AsyncIterator[Process]:
             *_COMMAND, *sys.path, stdin=PIPE, stdout=PIPE, start_new_session=True
         )
     except OSError as error:
-        raise ToolNotStarted(f"no process could be started: {error.strerror}") from error
+        raise ToolNotStarted(f"no process could be started: {error.strerror}; the tool was not run") from error
     try:
         yield child
     finally:
@@ -118,7 +128,9 @@ async def _receive(child: Process) -> Any:
     try:
         size = int.from_bytes(await child.stdout.readexactly(8), "big")
         if size > MAX_RESPONSE_BYTES:
-            raise ToolProcessEnded(f"the response of {size} bytes is too large")
+            raise ToolProcessEnded(
+                f"the response of {size} bytes exceeds the limit of {MAX_RESPONSE_BYTES}; return a smaller result"
+            )
         return json.loads(await child.stdout.readexactly(size))
     except (asyncio.IncompleteReadError, ConnectionError, ValueError) as error:
         raise ToolProcessEnded from error
@@ -139,11 +151,11 @@ def _parse_result(payload: Mapping[str, Any]) -> Any:
 
 def _parse_error(payload: Mapping[str, Any]) -> ToolCallError:
     """Return the error as the nearest class of `agents.core.errors`; any other error loses its text."""
-    known = getattr(errors, payload["known"], None) if payload["known"] else None
-    if known is not None and issubclass(known, Retryable):
-        error: Exception = known(payload["message"], retry_after=payload["retry_after"])
-    elif known is not None and issubclass(known, HandrailError):
-        error = known(payload["message"])
+    error_class = getattr(errors, payload["error_class"], None) if payload["error_class"] else None
+    if error_class is not None and issubclass(error_class, Retryable):
+        error: Exception = error_class(payload["message"], retry_after=payload["retry_after"])
+    elif error_class is not None and issubclass(error_class, HandrailError):
+        error = error_class(payload["message"])
     else:
         error = TimeoutError() if payload["is_timeout"] else RuntimeError(payload["kind"])
     return ToolCallError(error, kind=payload["kind"], where=payload["where"], trace=payload["trace"])

@@ -20,17 +20,17 @@ from bot.execution.tools.calls import (
     invoke,
     to_call_error,
 )
+from bot.execution.tools.limits import CallNotStarted, ToolCallLimits, ToolLoad, ToolThreadPool
 from bot.execution.tools.processes import ToolProcesses
-from bot.execution.tools.slots import CallNotStarted, ToolLoad, ToolSlots, ToolThreadPool
 from bot.log import LogEvent, log
 from bot.services.roster import Roster
 
 LEASE_SECONDS = 5.0
-"""Less than the 6 s without a heartbeat after which a process counts as dead at the earliest."""
+"""Shorter than 6 s, the least time without a heartbeat after which a process counts as dead."""
 
 
 class LeaseExpired(Exception):
-    """Another worker may have taken over the tool call; read the log again before starting the tool."""
+    """This process must read the log again before it starts the tool: another worker may have taken over the call."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Lease:
     """Lease for starting a tool: LEASE_SECONDS from the time at which this process was last known to own the attempt.
 
     If the process stalled for longer after committing ToolStarted, another worker may have taken over and run the tool.
-    It must not start before the log is re-read. The version check alone only prevents stale writes.
+    This process must read the log again before it starts the tool. The version check alone only prevents stale writes.
     """
 
     monotonic: Callable[[], float]
@@ -57,7 +57,7 @@ MAX_TOOL_ATTEMPTS = 3
 class ToolOutcome:
     """Outcome of an attempt. The status is `unknown` when it cannot be determined whether the tool had its effect.
 
-    `stage` is what failed if not the run itself. `where` is the file and line, for the operator.
+    `stage` names what failed, unless it was the run itself. `where` is the file and line, for the operator.
     """
 
     status: Literal["succeeded", "failed", "retry", "unknown"]
@@ -76,7 +76,10 @@ class ToolRunner:
     processes: ToolProcesses = field(default_factory=ToolProcesses)
 
     async def prepare(self, agent: Agent, tool: Tool, arguments: dict[str, Any], key: str) -> dict[str, Any]:
-        """Return the arguments as resolved by the tool's `prepare`, in canonical JSON. Raises ToolCallError."""
+        """Return the arguments as resolved by the tool's `prepare`, as canonical JSON values. Raises ToolCallError.
+
+        They are unchanged if the tool has no `prepare`.
+        """
         if tool.prepare is None:
             return arguments
         resolved: dict[str, Any] = await self._call(agent, tool, "prepare", arguments, self._tool_context(agent, key))
@@ -113,42 +116,45 @@ class ToolRunner:
                 agent, tool, "check", call.arguments, self._tool_context(agent, key)
             )
         except ToolCallError as error:
-            text = f"checking what {tool.name} did failed: {error.message}"
+            text = f"could not check whether {tool.name} took effect: {error.message}"
             return ToolOutcome("retry", text, stage="check", where=error.where)
         return None if found is None else ToolOutcome("succeeded", found.summary, found)
 
     def busy_reason(self, agent: Agent, tool: Tool) -> str | None:
-        """Return why the tool cannot start because other calls hang, or None. Raises NoRoom if it can start soon."""
-        slots, name = self._slots_for(tool), f"{agent.name}.{tool.name}"
-        slots.require_room(name)
-        return None if slots.has_room(name) else slots.describe_shortage(name)
+        """Return the reason if hanging calls keep the tool from starting, else None.
+
+        Raises NoRoom if the call only has to wait for running calls.
+        """
+        limits, name = self._limits_of(tool), f"{agent.name}.{tool.name}"
+        limits.require_room(name)
+        return None if limits.has_room(name) else limits.describe_shortage(name)
 
     @property
     def tool_loads(self) -> Mapping[str, ToolLoad]:
         """The load of each active tool, by `agent.tool`."""
-        return {**self.thread_pool.slots.active_loads, **self.processes.slots.active_loads}
+        return {**self.thread_pool.limits.active_loads, **self.processes.limits.active_loads}
 
     @property
     def stuck_tools(self) -> tuple[str, ...]:
         """A message for each tool that cannot run because earlier calls of it hang."""
         return tuple(
             f"{name} cannot run: {load.hanging} of its calls do not end; restart this process"
-            for slots in (self.thread_pool.slots, self.processes.slots)
-            for name, load in slots.active_loads.items()
-            if load.hanging >= slots.max_per_tool
+            for limits in (self.thread_pool.limits, self.processes.limits)
+            for name, load in limits.active_loads.items()
+            if load.hanging >= limits.max_per_tool
         )
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether no tool can run in an OS thread because calls that exceeded their timeout occupy all threads."""
-        return self.thread_pool.slots.is_exhausted
+        """Whether no tool can run in an OS thread because calls over their timeout occupy all OS threads."""
+        return self.thread_pool.limits.is_exhausted
 
     def close(self) -> None:
         """Start no further calls. OS threads that hang end with this process; child processes have ended already."""
         self.thread_pool.executor.shutdown(wait=False, cancel_futures=True)
 
-    def _slots_for(self, tool: Tool) -> ToolSlots:
-        return self.processes.slots if tool.isolation == "process" else self.thread_pool.slots
+    def _limits_of(self, tool: Tool) -> ToolCallLimits:
+        return self.processes.limits if tool.isolation == "process" else self.thread_pool.limits
 
     async def _call(
         self,
@@ -164,7 +170,7 @@ class ToolRunner:
         try:
             if tool.isolation == "process":
                 return await self.processes.call(invocation, before_call)
-            return await self._call_in_thread(invocation, before_call)
+            return await self._call_in_os_thread(invocation, before_call)
         except ToolCallError as error:
             self._log_failure(invocation, error)
             raise
@@ -173,9 +179,9 @@ class ToolRunner:
             self._log_failure(invocation, call_error)
             raise call_error from error
 
-    async def _call_in_thread(self, invocation: Invocation, before_call: Callable[[], None]) -> Any:
+    async def _call_in_os_thread(self, invocation: Invocation, before_call: Callable[[], None]) -> Any:
         def work() -> Any:
-            """Return errors instead of raising them: some would end the event loop or be lost in the future."""
+            """Return errors instead of raising them: some would end the event loop or be lost in the `Future`."""
             try:
                 before_call()
                 return invoke(invocation)
@@ -190,7 +196,7 @@ class ToolRunner:
         return value
 
     def _log_failure(self, invocation: Invocation, error: ToolCallError) -> None:
-        """Log a failure with its traceback, or a HandrailError, which a tool raises on purpose, with its location."""
+        """Log a failure. A HandrailError, which a tool raises on purpose, is logged without its traceback."""
         is_timeout = isinstance(error.error, ToolTimeout)
         is_expected = isinstance(error.error, HandrailError)
         log(
@@ -200,7 +206,7 @@ class ToolRunner:
             agent=invocation.agent,
             tool=invocation.tool.name,
             seconds=invocation.tool.timeout if is_timeout else None,
-            count=self._slots_for(invocation.tool).loads[invocation.name].exceeded if is_timeout else None,
+            count=self._limits_of(invocation.tool).loads[invocation.name].timeout_count if is_timeout else None,
             error=error.kind,
             where=error.where,
             traceback=None if is_expected else error.trace or None,
@@ -210,15 +216,18 @@ class ToolRunner:
         return ToolContext(key=key, environment=self.roster.environment_for(agent))
 
 
-def _failure_outcome(call_error: ToolCallError, effect: EffectClass) -> ToolOutcome:
-    """Classify an error. Only a HandrailError that is not retryable means that the tool had no effect."""
+def _failure_outcome(call_error: ToolCallError, effect_class: EffectClass) -> ToolOutcome:
+    """Classify an error.
+
+    The tool had no effect if it was not started or raised a HandrailError that is not retryable.
+    """
     error, text, where = call_error.error, call_error.message, call_error.where
     if isinstance(error, CallNotStarted):
         return ToolOutcome("retry", text, stage="not_started")
     is_uncertain = isinstance(error, Retryable) or not isinstance(error, HandrailError)
     if not is_uncertain:
         return ToolOutcome("failed", text, where=where)
-    if effect == "once":
+    if effect_class == "once":
         return ToolOutcome("unknown", text, where=where)
-    may_retry = isinstance(error, Retryable | TimeoutError) or effect == "verifiable"
+    may_retry = isinstance(error, Retryable | TimeoutError) or effect_class == "verifiable"
     return ToolOutcome("retry" if may_retry else "failed", text, where=where)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from agents.core.errors import StoreUnavailable
-from bot.execution.tools.slots import MAX_THREADS, MAX_THREADS_PER_TOOL
+from bot.execution.tools.limits import MAX_OS_THREADS, MAX_OS_THREADS_PER_TOOL
 from storage.database.readiness import MIN_FREE_BYTES, check_disk_space
 from storage.database.sqlite import sqlite_path
 from tests.harness.api import ApiHarness
@@ -26,8 +26,8 @@ async def test_running_bot_is_ready_with_its_channels(api: ApiHarness) -> None:
 
 
 async def test_stuck_tool_is_named_only_to_callers_with_a_token(api: ApiHarness) -> None:
-    load = api.bot.tool_runner.thread_pool.slots.loads["porter.look"]
-    load.hanging, load.running, load.exceeded = MAX_THREADS_PER_TOOL, MAX_THREADS_PER_TOOL, 20
+    load = api.bot.tool_runner.thread_pool.limits.loads["porter.look"]
+    load.hanging, load.running, load.timeout_count = MAX_OS_THREADS_PER_TOOL, MAX_OS_THREADS_PER_TOOL, 20
     response = await api.client().get("/readyz")
     assert response.status_code == 200
     assert response.json()["degraded"] == ["porter.look cannot run: 16 of its calls do not end; restart this process"]
@@ -38,7 +38,7 @@ async def test_stuck_tool_is_named_only_to_callers_with_a_token(api: ApiHarness)
 
 
 async def test_hanging_calls_in_every_thread_make_the_bot_unready(api: ApiHarness) -> None:
-    api.bot.tool_runner.thread_pool.slots.loads["porter.look"].hanging = MAX_THREADS
+    api.bot.tool_runner.thread_pool.limits.loads["porter.look"].hanging = MAX_OS_THREADS
     response = await api.client(None).get("/readyz")
     assert response.status_code == 503
     assert response.json()["checks"]["tools"] == {

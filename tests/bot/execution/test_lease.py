@@ -9,8 +9,8 @@ import pytest
 
 from agents.core.steps import DoneForNow
 from bot.execution.embedded import EmbeddedBackend
+from bot.execution.tools.limits import MAX_OS_THREADS
 from bot.execution.tools.runner import LEASE_SECONDS, Lease, LeaseExpired
-from bot.execution.tools.slots import MAX_THREADS
 from storage.database.database import Database
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness import bot as bot_harness
@@ -24,7 +24,7 @@ DONE = DoneForNow(message="Done.")
 def occupied_tool_threads(harness: BotHarness) -> Iterator[None]:
     """Occupy all tool threads, so that tools started within the block run only after it."""
     release = threading.Event()
-    for _ in range(MAX_THREADS):
+    for _ in range(MAX_OS_THREADS):
         harness.bot.tool_runner.thread_pool.executor.submit(release.wait, WAIT_TIMEOUT_SECONDS)
     try:
         yield

@@ -320,7 +320,7 @@ async def test_call_of_a_hanging_tool_is_postponed_and_finally_fails(database: D
         return ToolResult(summary="paid")
 
     async with running_bot(database, ScriptedModel({"intent": "pay"}, DONE), main_agent=build_agent(pay)) as harness:
-        harness.bot.tool_runner.thread_pool.slots.loads["desk.pay"].hanging = 16
+        harness.bot.tool_runner.thread_pool.limits.loads["desk.pay"].hanging = 16
         thread_id = await harness.post_message("pay")
         await advance_through_back_offs(harness, thread_id, MAX_POSTPONEMENTS - 1)
         await harness.wait_until_settled(thread_id)
@@ -333,7 +333,7 @@ async def test_call_of_a_hanging_tool_is_postponed_and_finally_fails(database: D
 
 def is_full_or_has_room(harness: BotHarness) -> bool:
     """Return whether the tool still has room, or threads that wait for it occupy all slots of an embedded worker."""
-    has_room = harness.bot.tool_runner.thread_pool.slots.has_room("desk.count")
+    has_room = harness.bot.tool_runner.thread_pool.limits.has_room("desk.count")
     return has_room or (isinstance(harness.bot.backend, EmbeddedBackend) and harness.worker._slots.locked())
 
 

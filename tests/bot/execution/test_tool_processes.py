@@ -12,9 +12,9 @@ import pytest
 from agents.core.errors import ToolError, Unavailable
 from agents.core.tools import ToolContext, tool
 from bot.execution.tools.calls import FunctionName, Invocation, ToolCallError, ToolProcessEnded, ToolTimeout
+from bot.execution.tools.limits import CallNotStarted, ToolCallLimits
 from bot.execution.tools.processes import ToolProcesses
 from bot.execution.tools.runner import Lease, LeaseExpired
-from bot.execution.tools.slots import CallNotStarted, ToolSlots
 from tests.bot.execution.tools_in_processes import PROCESS_AGENT, fail, hang, tell_weekday
 
 _WRONG_TYPE_MESSAGE = "fail returned str instead of a ToolResult; it ran, so it is not started again: check what it did"
@@ -63,11 +63,13 @@ async def test_prepare_and_check_run_in_a_child_process() -> None:
 
 async def test_call_that_times_out_is_killed_with_its_children(tmp_path: Path) -> None:
     processes, pid_file = ToolProcesses(), tmp_path / "pids"
-    with pytest.raises(ToolTimeout, match="the call took longer than its 0.5 s and was killed"):
+    with pytest.raises(
+        ToolTimeout, match="the call exceeded its timeout of 0.5 s and was killed; it may have had an effect"
+    ):
         await call_tool(hang, processes=processes, pid_file=str(pid_file))
     await wait_until_ended(pid_file)
-    assert processes.slots.loads["processes.hang"].exceeded == 1
-    assert processes.slots.loads["processes.hang"].running == 0
+    assert processes.limits.loads["processes.hang"].timeout_count == 1
+    assert processes.limits.loads["processes.hang"].running == 0
 
 
 @pytest.mark.parametrize(
@@ -86,7 +88,7 @@ async def test_errors_keep_their_class_and_message(failure: str, error: type[Exc
     assert isinstance(raised.value.error, error)
     assert raised.value.message == message
     assert raised.value.where is not None
-    assert raised.value.where.startswith("tests/bot/execution/tools_in_processes.py:")
+    assert raised.value.where.startswith("bot/execution/tools_in_processes.py:")
     if failure == "unavailable":
         assert raised.value.error.retry_after == 7  # type: ignore[attr-defined]
 
@@ -108,7 +110,7 @@ async def test_expired_lease_prevents_the_call(tmp_path: Path) -> None:
 
 async def test_tool_that_the_child_cannot_find_is_not_started() -> None:
     missing_tool = tool(effect="read", isolation="process")(plain_function)
-    with pytest.raises(CallNotStarted, match="did not start: TypeError"):
+    with pytest.raises(CallNotStarted, match="could not be loaded: TypeError"):
         await call_tool(missing_tool)
 
 
@@ -125,9 +127,9 @@ def test_nested_function_cannot_be_a_tool_with_a_process() -> None:
 
 
 async def test_call_is_not_started_when_all_processes_are_busy() -> None:
-    processes = ToolProcesses(ToolSlots(1, 1, 1))
+    processes = ToolProcesses(ToolCallLimits(1, 1, 1))
     invocation = Invocation("processes", hang, "run", CONTEXT, {"pid_file": "never"})
-    await processes.slots.acquire("processes.hang")
+    await processes.limits.acquire("processes.hang")
     with pytest.raises(CallNotStarted):
         await processes.call(invocation, do_nothing)
 

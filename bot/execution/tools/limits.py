@@ -1,4 +1,4 @@
-"""Slots and threads for tool calls. Each tool has a bounded share, so that one that hangs cannot occupy all slots."""
+"""Limits of concurrent tool calls, and OS threads for them. A tool that hangs cannot use up the limit of all tools."""
 
 import asyncio
 from collections import defaultdict, deque
@@ -39,7 +39,7 @@ class NoRoom(Exception):
 
 
 class ToolsBusy(CallNotStarted):
-    """All slots for the call are in use."""
+    """The limit of the tool or of all tools is reached."""
 
 
 @dataclass
@@ -47,18 +47,18 @@ class ToolLoad:
     """Numbers of calls of one tool.
 
     `waiting`: not started yet. `hanging`: exceeded their timeout and still run; they are part of `running`.
-    `exceeded`: all calls since the start of the process that exceeded their timeout.
+    `timeout_count`: all calls since the start of the process that exceeded their timeout.
     """
 
     running: int = 0
     waiting: int = 0
     hanging: int = 0
-    exceeded: int = 0
+    timeout_count: int = 0
 
 
 @dataclass
-class ToolSlots:
-    """At most `max_total` concurrent calls, `max_per_tool` of one tool. `max_waiting_per_tool` more of it may wait."""
+class ToolCallLimits:
+    """Allows `max_total` calls at a time and `max_per_tool` of one tool; `max_waiting_per_tool` more of it may wait."""
 
     max_total: int
     max_per_tool: int
@@ -82,12 +82,12 @@ class ToolSlots:
             raise NoRoom(self._room_events[name])
 
     def is_stuck(self, name: str) -> bool:
-        """Return whether calls that hang occupy the whole share of the tool, or all slots."""
+        """Return whether calls that hang use up the limit of the tool, or of all tools."""
         return self.loads[name].hanging >= self.max_per_tool or self.is_exhausted
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether no tool can run because calls that hang occupy all slots."""
+        """Whether no tool can run because calls that hang use up the limit of all tools."""
         return self.hanging >= self.max_total
 
     @property
@@ -97,10 +97,10 @@ class ToolSlots:
     @property
     def active_loads(self) -> Mapping[str, ToolLoad]:
         """The loads of tools that are running or have exceeded their timeout."""
-        return {name: load for name, load in self.loads.items() if load.running or load.exceeded}
+        return {name: load for name, load in self.loads.items() if load.running or load.timeout_count}
 
     async def acquire(self, name: str) -> None:
-        """Wait for a slot and take it."""
+        """Wait until one more call of the tool may run, and count it as running."""
         load = self.loads[name]
         load.waiting += 1
         tool_semaphore = self._tool_semaphores.setdefault(name, asyncio.Semaphore(self.max_per_tool))
@@ -116,7 +116,7 @@ class ToolSlots:
         load.running += 1
 
     def release(self, name: str) -> None:
-        """Release a slot and notify the first waiter for room."""
+        """Count a call as ended and notify the first waiter for room."""
         self.loads[name].running -= 1
         self._tool_semaphores[name].release()
         self._total_semaphore.release()
@@ -124,8 +124,8 @@ class ToolSlots:
             self._room_events[name].popleft().set()
 
     @asynccontextmanager
-    async def slot(self, name: str, timeout_seconds: float) -> AsyncIterator[None]:
-        """Hold a slot for the duration of the block. Raises ToolsBusy."""
+    async def running_call(self, name: str, timeout_seconds: float) -> AsyncIterator[None]:
+        """Count a call as running for the duration of the block. Raises ToolsBusy."""
         await self.acquire_within(name, timeout_seconds)
         try:
             yield
@@ -133,7 +133,7 @@ class ToolSlots:
             self.release(name)
 
     async def acquire_within(self, name: str, timeout_seconds: float) -> None:
-        """Take a slot. Raises ToolsBusy when none becomes free within the timeout."""
+        """Wait until one more call may run, and count it as running. Raises ToolsBusy after the timeout."""
         if self.is_stuck(name):
             raise ToolsBusy(self.describe_shortage(name))
         try:
@@ -150,50 +150,52 @@ class ToolSlots:
         return f"{name}: {load.hanging} earlier calls have timed out but still run; this call was not started"
 
 
-MAX_THREADS = 64
-MAX_THREADS_PER_TOOL = 16
+MAX_OS_THREADS = 64
+MAX_OS_THREADS_PER_TOOL = 16
 MAX_WAITING_PER_TOOL = 8
 
 T = TypeVar("T")
 
 
-def create_thread_slots() -> ToolSlots:
-    """Return the slots for tool threads of this process."""
-    return ToolSlots(MAX_THREADS, MAX_THREADS_PER_TOOL, MAX_WAITING_PER_TOOL)
+def create_thread_limits() -> ToolCallLimits:
+    """Return the limits of calls in OS threads of this process."""
+    return ToolCallLimits(MAX_OS_THREADS, MAX_OS_THREADS_PER_TOOL, MAX_WAITING_PER_TOOL)
 
 
 @dataclass(frozen=True)
 class ToolThreadPool:
     """Runs functions of tools in OS threads, each tool in a bounded share of them."""
 
-    slots: ToolSlots = field(default_factory=create_thread_slots)
+    limits: ToolCallLimits = field(default_factory=create_thread_limits)
     executor: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="tool")
+        default_factory=lambda: ThreadPoolExecutor(MAX_OS_THREADS, thread_name_prefix="tool")
     )
 
     async def call(self, name: str, function: Callable[[], T], timeout_seconds: float) -> T:
         """Run a function that raises no errors. Raises ToolsBusy when it was not started, ToolTimeout when it hangs."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_seconds
-        await self.slots.acquire_within(name, timeout_seconds)
+        await self.limits.acquire_within(name, timeout_seconds)
         try:
             future = self.executor.submit(function)
-        except RuntimeError as error:  # the system cannot start a thread, or the executor was shut down
-            self.slots.release(name)
-            raise ToolsBusy(f"{name}: no thread could be started; this call was not started") from error
-        _call_when_done(future, partial(self.slots.release, name))
+        except RuntimeError as error:  # the system cannot start an OS thread, or the executor was shut down
+            self.limits.release(name)
+            raise ToolsBusy(f"{name}: no OS thread could be started; this call was not started") from error
+        _call_when_done(future, partial(self.limits.release, name))
         try:
             async with asyncio.timeout_at(deadline):
                 return await asyncio.wrap_future(future)
         except TimeoutError as error:
             if future.cancelled():
-                raise ToolsBusy(self.slots.describe_shortage(name)) from error
+                raise ToolsBusy(self.limits.describe_shortage(name)) from error
             self._count_hanging(name, future)
-            raise ToolTimeout(f"the call took longer than its {timeout_seconds:g} s") from error
+            raise ToolTimeout(
+                f"the call exceeded its timeout of {timeout_seconds:g} s; it may have an effect"
+            ) from error
 
     def _count_hanging(self, name: str, future: "Future[T]") -> None:
-        load = self.slots.loads[name]
-        load.exceeded += 1
+        load = self.limits.loads[name]
+        load.timeout_count += 1
         load.hanging += 1
 
         def count_end() -> None:
