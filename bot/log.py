@@ -22,7 +22,7 @@ Format = Literal["console", "json"]
 
 
 class LogEvent(StrEnum):
-    """What a log line reports; the line has it as `action`."""
+    """Events that are logged; the key of a line is `action`."""
 
     SERVER_STARTED = "server_started"
     SERVER_STOPPING = "server_stopping"
@@ -38,7 +38,7 @@ class LogEvent(StrEnum):
     TOOL_FAILED = "tool_failed"
     TOOL_TIMED_OUT = "tool_timed_out"
     TOOL_TAKEN_OVER = "tool_taken_over"
-    MESSAGE_RETRIED = "message_retried"
+    DELIVERY_RETRIED = "delivery_retried"
     MESSAGE_UNDELIVERABLE = "message_undeliverable"
     CHANNEL_MISCONFIGURED = "channel_misconfigured"
     FILE_REFUSED = "file_refused"

@@ -32,7 +32,7 @@ from storage.processes import Process
 
 @dataclass(frozen=True)
 class ProcessRole:
-    """The job queues of a process, and the number of concurrent jobs of each.
+    """Kind of process: its name, its job queues, and the number of concurrent jobs of each.
 
     A standalone role does all work, may use a SQLite file, and migrates the database.
     """
@@ -62,15 +62,17 @@ def reject_sqlite(url: str, role: ProcessRole) -> None:
     if not is_postgres(url):
         raise ConfigurationError(
             f"SQLite is for one process: `handrail {role.name}` cannot share it with others. Use `handrail up`, which "
-            "does the work of all roles, or set DATABASE_URL to a PostgreSQL database"
+            "does the work of all processes, or set DATABASE_URL to a PostgreSQL database"
         )
 
 
-def build_bot(settings: Settings, database: Database, role: ProcessRole, *, may_use_sample: bool = True) -> Bot:
+def build_bot(
+    settings: Settings, database: Database, role: ProcessRole, *, may_use_sample_repository: bool = True
+) -> Bot:
     """Build the bot of this process. Raises ConfigurationError with all mistakes of the configuration."""
     configuration = load_installation(settings)
     _log_warnings(configuration)
-    roster = build_roster(settings, configuration, may_use_sample=may_use_sample)
+    roster = build_roster(settings, configuration, may_use_sample_repository=may_use_sample_repository)
     assignment = _queue_assignment(role) if database.is_multi_process else None
     model = _build_model(settings, database, configuration.prices)
     external_channels = open_external_channels(settings)
@@ -99,6 +101,8 @@ def create_data_dir() -> None:
     """
     try:
         DATA_DIR.mkdir(mode=0o700, exist_ok=True)
+    except FileExistsError as error:
+        raise ConfigurationError(f"a file named {DATA_DIR} is in the way of the data folder; move it") from error
     except OSError as error:
         raise ConfigurationError(
             f"cannot create {DATA_DIR} here: {error.strerror}; start in a folder that you can write to"
@@ -113,9 +117,8 @@ def install_signal_handlers(signals: tuple[int, ...], stop: Callable[[], None]) 
     def handle_signal(number: int) -> None:
         nonlocal is_stopping
         if is_stopping:
-            os._exit(
-                128 + number
-            )  # the status that shells report; other processes or the next start continue unfinished work
+            # The status is the one that shells report. Other processes, or the next start, continue unfinished work.
+            os._exit(128 + number)
         is_stopping = True
         stop()
 
@@ -123,7 +126,7 @@ def install_signal_handlers(signals: tuple[int, ...], stop: Callable[[], None]) 
         loop.add_signal_handler(number, handle_signal, number)
 
 
-def exit_if_threads_hang() -> None:
+def exit_if_tools_hang() -> None:
     """Exit at once if a tool runs in an OS thread, for which Python would wait. The next start recovers the call."""
     if threading.active_count() > 1:
         sys.stdout.flush()
@@ -142,7 +145,7 @@ def _build_model(settings: Settings, database: Database, prices: Mapping[str, Pr
     """Return a model that handles known commands itself and sends anything else to the configured model, if any."""
     if settings.openai_api_key is None and settings.openai_base_url is None:
         return CommandModel()
-    from agents.llm.openai.model import DEFAULT_MODEL  # noqa: PLC0415 - saves 0.5 s without a model
+    from agents.llm.openai.model import DEFAULT_MODEL  # noqa: PLC0415 - saves 0.5 s if no model is configured
     from bot.config.model_client import open_model  # noqa: PLC0415 - as above
 
     name = settings.openai_model or DEFAULT_MODEL

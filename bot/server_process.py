@@ -16,7 +16,7 @@ from bot.bootstrap import Bot
 from bot.config.secrets import load_api_tokens, load_secret_key
 from bot.config.settings import Settings, load_settings
 from bot.log import LogEvent, configure_logging, log
-from bot.process import ProcessRole, build_bot, exit_if_threads_hang, install_signal_handlers, open_database
+from bot.process import ProcessRole, build_bot, exit_if_tools_hang, install_signal_handlers, open_database
 from storage.jobs import QUEUES
 
 UP_ROLE = ProcessRole("up", queues=QUEUES, concurrency=32, is_standalone=True)
@@ -31,7 +31,7 @@ class ServeOptions:
     """Command-line options. Port 0 means any free port, None the one from the environment."""
 
     port: int | None = None
-    may_use_sample: bool = True
+    may_use_sample_repository: bool = True
     role: ProcessRole = UP_ROLE
 
 
@@ -72,7 +72,7 @@ def serve(options: ServeOptions, on_ready: Callable[[ServerAddress], None]) -> N
     try:
         listen_socket = open_listen_socket(settings.host, 0 if options.port == 0 else settings.port)
         settings = load_settings(overrides=_overrides(listen_socket.getsockname()[1]))
-        bot = build_bot(settings, database, options.role, may_use_sample=options.may_use_sample)
+        bot = build_bot(settings, database, options.role, may_use_sample_repository=options.may_use_sample_repository)
         channel_services = build_channel_services(settings, bot)
         server = _Server(create_app(bot, _credentials(settings), channel_routes=channel_services.routes))
     except BaseException:
@@ -109,7 +109,7 @@ async def _serve(bot: Bot, server: _Server, listen_socket: socket.socket, channe
         await channel_services.stop()
         await bot.stop()
         log(LogEvent.SERVER_STOPPED)
-    exit_if_threads_hang()
+    exit_if_tools_hang()
 
 
 def _tune_gc() -> None:

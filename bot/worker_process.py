@@ -7,7 +7,7 @@ from collections.abc import Callable
 from bot.bootstrap import Bot
 from bot.config.settings import load_settings
 from bot.log import LogEvent, configure_logging, log
-from bot.process import ProcessRole, build_bot, exit_if_threads_hang, install_signal_handlers, open_database
+from bot.process import ProcessRole, build_bot, exit_if_tools_hang, install_signal_handlers, open_database
 
 
 def run_worker(role: ProcessRole, on_ready: Callable[[ProcessRole], None]) -> None:
@@ -38,4 +38,4 @@ async def _run_until_stopped(bot: Bot, on_ready: Callable[[], None]) -> None:
     finally:
         await bot.stop()
         log(LogEvent.WORKER_STOPPED)
-    exit_if_threads_hang()
+    exit_if_tools_hang()

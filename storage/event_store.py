@@ -1,4 +1,4 @@
-"""Event store of threads: append with the expected version, load, list. The folded state is cached beside the log."""
+"""Event store of threads: append with the expected version, load, list. The folded state is stored beside the log."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -40,14 +40,14 @@ _SELECT_NEWER_STATE = select(
 ).where(_thread.c.id == bindparam("thread"))
 _SELECT_FOR_UPDATE = _SELECT_NEWER_STATE.with_for_update(key_share=True)
 _SELECT_LATEST = _SELECT_FOR_UPDATE.add_columns(func.set_config("synchronous_commit", "off", True))
-"""Locks the row without waiting for the disk, which is safe only if the read is the whole transaction."""
+"""This query locks the row without waiting for the disk, which is safe only if the read is the whole transaction."""
 _UNFINISHED_COLUMNS = ("status", "version", "unfinished", "wake_at", "updated_at")
-_IDLE_COLUMNS = (*_UNFINISHED_COLUMNS, "state")
-_UPDATE_UNFINISHED, _UPDATE_IDLE = (
+_AT_REST_COLUMNS = (*_UNFINISHED_COLUMNS, "state")
+_UPDATE_UNFINISHED, _UPDATE_AT_REST = (
     update(_thread)
     .where(_thread.c.id == bindparam("thread"), _thread.c.version == bindparam("expected"))
     .values({name: bindparam(name) for name in names})
-    for names in (_UNFINISHED_COLUMNS, _IDLE_COLUMNS)
+    for names in (_UNFINISHED_COLUMNS, _AT_REST_COLUMNS)
 )
 _INSERT_THREAD, _INSERT_EVENT = insert(_thread), insert(_event)
 _COPY_EVENTS = text(
@@ -67,7 +67,7 @@ class ThreadStore:
     """The event store, with a cache of the latest states.
 
     On SQLite this process is the only writer, so cached states are current and include uncommitted events. In a
-    multi-process database only committed states are cached, and one is used only while the row has its version.
+    multi-process database only committed states are cached; newer events are folded onto them when they are loaded.
     """
 
     is_multi_process: bool = False
@@ -78,7 +78,7 @@ class ThreadStore:
         self._cache.clear()
 
     def load(self, connection: Connection, thread_id: str, *, for_update: bool = False) -> ThreadState:
-        """Return the state as of the last commit. Raises ThreadNotFound.
+        """Return the current state; on SQLite it includes uncommitted events of this process. Raises ThreadNotFound.
 
         With `for_update` the row is locked until this transaction ends, after waiting for other writers.
         """
@@ -104,7 +104,7 @@ class ThreadStore:
         return self._cache.get(thread_id)
 
     def update_cache(self, state: ThreadState) -> None:
-        """Cache a committed state, unless a later one is cached already."""
+        """In a multi-process database, cache a committed state, unless a later one is cached already."""
         known = self._cache.get(state.thread_id)
         if self.is_multi_process and (known is None or known.version < state.version):
             self._cache_state(state)
@@ -135,9 +135,9 @@ class ThreadStore:
 
     def _load_current(self, connection: Connection, thread_id: str, query: Select[Any]) -> ThreadState:
         known = self._cache.get(thread_id)
-        row = select_first(
-            connection, query, {"thread": thread_id, "known": known.version if known else -_MAX_TAIL_EVENTS - 1}
-        )
+        # Without a cached state no version is in the range, so the stored state is read.
+        known_version = known.version if known else -_MAX_TAIL_EVENTS - 1
+        row = select_first(connection, query, {"thread": thread_id, "known": known_version})
         if row is None:
             raise thread_not_found(thread_id)
         if row.state is None and known is not None:
@@ -154,7 +154,7 @@ def _projection_update(state: ThreadState, expected: int) -> tuple[Update, list[
     row = projection(state) | {"thread": state.thread_id, "expected": expected}
     if row["unfinished"]:
         return _UPDATE_UNFINISHED, [row]
-    return _UPDATE_IDLE, [row | {"state": dump_state(state)}]
+    return _UPDATE_AT_REST, [row | {"state": dump_state(state)}]
 
 
 def thread_to_row(state: ThreadState) -> dict[str, Any]:
@@ -188,7 +188,7 @@ def events_after(
 
 
 def load_uncached(connection: Connection, thread_id: str) -> ThreadState:
-    """Return the stored state, bypassing the cache. Raises ThreadNotFound."""
+    """Return the current state from the database, bypassing the cache. Raises ThreadNotFound."""
     row = connection.execute(_SELECT_STATE, {"thread": thread_id}).first()
     if row is None:
         raise thread_not_found(thread_id)
@@ -196,7 +196,7 @@ def load_uncached(connection: Connection, thread_id: str) -> ThreadState:
 
 
 def _state_from_row(connection: Connection, thread_id: str, version: int, raw: str) -> ThreadState:
-    """Return the stored state, or the folded log if this build cannot read the stored state."""
+    """Return the stored state with all later events folded onto it. Fold the whole log if the state is unreadable."""
     state = parse_stored_state(raw)
     if state is None or state.version > version:
         state = ThreadState()
@@ -233,7 +233,7 @@ def list_thread_states(
     viewer: Viewer | None = None,
     before: tuple[datetime, str] | None = None,
 ) -> list[ThreadState]:
-    """Return threads, newest first, after the position `before` (created_at, id); only those visible to `viewer`."""
+    """Return threads, newest first: those older than `before` (created_at, id) and visible to `viewer`."""
     query = select(_thread).order_by(_thread.c.created_at.desc(), _thread.c.id.desc()).limit(limit)
     if status is not None:
         query = query.where(_thread.c.status == status)

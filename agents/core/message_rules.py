@@ -12,7 +12,7 @@ an approval     A new instruction supersedes the approval. Any other message is 
 The author of a message that leaves the request open gets a notice in one line about what the request waits for
 (`agents.core.open_request_notice`). Models do not see notices.
 
-An edit or a deletion is recorded for the next turn of the agent. It does not start a turn, so a thread that is idle,
+An edit or a deletion is recorded for the next turn of the agent. It does not start a turn, so a thread that is done,
 waiting or running stays so, and it does not answer questions. It is ignored when the thread is cancelled, when the
 message is unknown, no longer in the history or already deleted, when its author is another person, and when it brings
 nothing new: the same text, or a text older than the current one, because edits may arrive in any order.

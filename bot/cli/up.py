@@ -22,7 +22,7 @@ def up(
 
     It uses SQLite unless DATABASE_URL names a PostgreSQL database, which other processes may share.
     """
-    serve(ServeOptions(port=port, may_use_sample=not should_skip_sample), _print_instructions)
+    serve(ServeOptions(port=port, may_use_sample_repository=not should_skip_sample), _print_instructions)
 
 
 def _print_instructions(server_address: ServerAddress) -> None:

@@ -44,11 +44,15 @@ def load_installation(settings: Settings) -> Configuration:
 
 
 def build_roster(
-    settings: Settings, configuration: Configuration, *, may_use_sample: bool = True, data_dir: Path = DATA_DIR
+    settings: Settings,
+    configuration: Configuration,
+    *,
+    may_use_sample_repository: bool = True,
+    data_dir: Path = DATA_DIR,
 ) -> Roster:
     """Set up every agent and return them as a roster. Raises ConfigurationError if one of them cannot work here."""
     environment = {
-        **({} if may_use_sample else {"DEPLOY_REPO": str(_MISSING_REPOSITORY)}),
+        **({} if may_use_sample_repository else {"DEPLOY_REPO": str(_MISSING_REPOSITORY)}),
         **settings.agent_environment,
     }
     return roster_from_environments(

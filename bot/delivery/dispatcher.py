@@ -40,9 +40,10 @@ class OutboxDispatcher:
 
     def on_commit(self, commit: CommitResult) -> None:
         thread_id = commit.after.thread_id
-        for effect in new_messages(commit.after, commit.before):
+        no_longer_pending = new_messages(before=commit.after, after=commit.before)
+        for effect in no_longer_pending:
             self._remove(thread_id, effect)
-        for effect in new_messages(commit.before, commit.after):
+        for effect in new_messages(before=commit.before, after=commit.after):
             self._enqueue(OutboxMessage(thread_id, effect))
 
     async def stop(self, grace_seconds: float) -> None:
@@ -67,7 +68,7 @@ class OutboxDispatcher:
             self._tasks[to] = asyncio.create_task(self._process_queue(to), name=f"deliver to {to.scheme}")
 
     def _remove(self, thread_id: str, effect: SendMessage) -> None:
-        """Remove a message that was sent or superseded from its queue. A delivery in progress continues."""
+        """Remove a message that is no longer pending from its queue. A delivery in progress continues."""
         queue = self._queues.get(effect.to, deque())
         for message in [m for m in queue if (m.thread_id, m.effect.key) == (thread_id, effect.key)]:
             queue.remove(message)
@@ -83,7 +84,10 @@ class OutboxDispatcher:
                 del self._queues[to]
 
     async def _deliver(self, outbox_message: OutboxMessage) -> None:
-        """Send, then record. The two are retried separately, so a database error does not send the message again."""
+        """Send the message, then record the delivery.
+
+        The two are retried separately, so a database error does not send the message again.
+        """
         event = await self._retry(outbox_message, lambda: self.sender.send(outbox_message))
         if event is not None:
             await self._retry(outbox_message, lambda: self.sender.record(outbox_message, event))
@@ -93,9 +97,9 @@ class OutboxDispatcher:
         for attempt in count(1):
             try:
                 return await operation()
-            except Exception as error:  # noqa: BLE001 - a failing message must not block the others for ever
+            except Exception as error:  # noqa: BLE001 - it would end the task, and the rest of the queue would stay unsent
                 log(
-                    LogEvent.MESSAGE_RETRIED,
+                    LogEvent.DELIVERY_RETRIED,
                     level="warning",
                     thread_id=outbox_message.thread_id,
                     error=error,

@@ -133,11 +133,11 @@ class ApiHarness:
         return state
 
     async def start_thread(self, message: str = "look", owner: str = "alice", **fields: Any) -> str:
-        """Start a thread, wait until it is settled and return its id."""
+        """Start a thread, wait until it is at rest and return its id."""
         response = await self.client(owner).post("/v1/threads", json={"message": message, **fields})
         assert response.status_code == 201, response.text
         thread_id: str = response.json()["id"]
-        await self.wait_until(thread_id, is_settled)
+        await self.wait_until(thread_id, is_at_rest)
         return thread_id
 
     async def open_request(self, message: str = "push v1", owner: str = "alice", **fields: Any) -> dict[str, Any]:
@@ -155,7 +155,7 @@ class ApiHarness:
         return await self.client(owner).post(f"/v1/requests/{request['id']}/answer", json=body)
 
 
-def is_settled(state: ThreadState) -> bool:
+def is_at_rest(state: ThreadState) -> bool:
     return state.status != "running" and not state.pending_messages
 
 

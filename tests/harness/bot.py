@@ -155,7 +155,7 @@ class BotHarness:
         async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
             await channel.error_raised.wait()
 
-    async def wait_until_settled(self, thread_id: str, status: str = "done") -> ThreadState:
+    async def wait_until_at_rest(self, thread_id: str, status: str = "done") -> ThreadState:
         return await self.wait_until(thread_id, lambda s: s.status == status and not s.pending_messages)
 
     async def events(self, thread_id: str) -> list[Event]:

@@ -89,7 +89,7 @@ def _reduce_cancelled(state: ThreadState, event: ThreadCancelled) -> dict[str, A
 
 
 def _reduce_forked(event: ThreadForked) -> dict[str, Any]:
-    """Return the changed fields. A fork starts idle, without the parent's pending work, until it gets a message."""
+    """Return the changed fields. A fork starts at rest, without the parent's pending work, until it gets a message."""
     return {
         "thread_id": event.thread_id,
         "created_at": event.at,

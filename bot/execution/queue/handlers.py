@@ -99,7 +99,7 @@ class JobHandlers:
                 event = await self.sender.send(replace(message, may_have_been_sent=may_have_been_sent))
                 await self._record(message, event)
         except Exception as error:
-            log(LogEvent.MESSAGE_RETRIED, level="warning", thread_id=thread_id, error=error, attempt=job.attempts + 1)
+            log(LogEvent.DELIVERY_RETRIED, level="warning", thread_id=thread_id, error=error, attempt=job.attempts + 1)
             retry_after = error.retry_after if isinstance(error, Retryable) else None
             raise RetryLater(self._next_retry_at(job.attempts + 1, retry_after)) from error
 

@@ -1,7 +1,7 @@
 import pytest
 
 from tests.bot.api.test_threads import RFC3339_UTC
-from tests.harness.api import ApiHarness, is_settled
+from tests.harness.api import ApiHarness, is_at_rest
 
 
 async def test_approval_has_all_documented_fields(api: ApiHarness) -> None:
@@ -111,7 +111,7 @@ async def test_approved_tool_runs(api: ApiHarness) -> None:
 async def test_denied_tool_does_not_run(api: ApiHarness) -> None:
     request = await api.open_request("push v1")
     assert (await api.answer_request(request, "bob", decision="deny")).json()["status"] == "denied"
-    await api.wait_until(request["thread_id"], is_settled)
+    await api.wait_until(request["thread_id"], is_at_rest)
     events = (await api.client().get(f"/v1/threads/{request['thread_id']}/events")).json()["events"]
     assert "ToolStarted" not in {event["type"] for event in events}
 

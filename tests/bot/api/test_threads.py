@@ -3,7 +3,7 @@ import re
 import pytest
 
 from agents.core.messages import Provenance
-from tests.harness.api import ApiHarness, is_settled
+from tests.harness.api import ApiHarness, is_at_rest
 
 RFC3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
@@ -196,7 +196,7 @@ async def test_message_is_posted_to_the_thread(api: ApiHarness) -> None:
     response = await api.client().post(f"/v1/threads/{thread_id}/messages", json={"text": "push v1"})
     assert response.status_code == 202
     assert response.json()["status"] == "running"
-    assert (await api.wait_until(thread_id, is_settled)).status == "waiting_for_human"
+    assert (await api.wait_until(thread_id, is_at_rest)).status == "waiting_for_human"
 
 
 @pytest.mark.parametrize("body", [{}, {"text": ""}, {"text": " "}, {"text": "x" * 16_001}, {"text": "a", "b": 1}])

@@ -20,7 +20,7 @@ async def create_broken_threads(running_bot, database_url: str) -> tuple[str, st
     """Create three threads: one unreadable, one that waits for a person, and one that is done. Return the first two."""
     model = ScriptedModel(DONE, SHIP, SHIP)
     async with running_bot(Database.open(database_url), model) as harness:
-        await harness.wait_until_settled(await harness.post_message("hello"))
+        await harness.wait_until_at_rest(await harness.post_message("hello"))
         waiting = await harness.post_message("ship v1")
         await harness.wait_for_request(waiting)
         broken = await harness.post_message("ship v2")

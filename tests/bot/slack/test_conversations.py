@@ -345,7 +345,7 @@ async def test_shortcut_in_an_inaccessible_channel_asks_for_an_invite(database: 
         await harness.alice.use_shortcut("handrail.ask", on=alert)
         await harness.alice.wait_for_ephemeral("Invite me")
         assert (await harness.alice.wait_for_reply(text="It is full.")).message.channel == "D0ALICE"
-        await harness.bot.wait_until_settled(await harness.thread_id_for(alert))
+        await harness.bot.wait_until_at_rest(await harness.thread_id_for(alert))
         for method in ("chat.postMessage", "conversations.replies"):
             harness.slack.expect_error(method, "not_in_channel")
 
