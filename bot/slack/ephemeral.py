@@ -6,7 +6,7 @@ from typing import Any
 from agents.core.errors import Permanent
 from agents.core.values import Address
 from channels.slack.blocks import NO_PARSING, escape_hidden_except_whitespace, escape_mrkdwn, truncate
-from channels.slack.cards import MAX_TEXT_LENGTH, sections_of
+from channels.slack.cards import MAX_TEXT_LENGTH, plain_text_sections
 from channels.slack.client import SlackClient
 from channels.slack.inbound_events import ThreadRef
 
@@ -30,7 +30,7 @@ class EphemeralMessages:
         user = user_address.id.rpartition("/")[2]
         visible_text = truncate(escape_hidden_except_whitespace(text), MAX_TEXT_LENGTH)
         thread = {} if about_ts == thread_ref.thread_ts else {"thread_ts": thread_ref.thread_ts}
-        fallback_text, blocks = escape_mrkdwn(visible_text, MAX_TEXT_LENGTH), list(sections_of(visible_text))
+        fallback_text, blocks = escape_mrkdwn(visible_text, MAX_TEXT_LENGTH), list(plain_text_sections(visible_text))
         content = {"text": fallback_text, "blocks": blocks, **NO_PARSING}
         await self.client.call("chat.postEphemeral", channel=thread_ref.channel, user=user, **thread, **content)
 

@@ -1,7 +1,7 @@
 """Rendering of messages and cards as Block Kit, without I/O.
 
-The limits are those of docs.slack.dev/reference/block-kit. The blocks of a message together hold some 13 200
-characters, which is not documented (github.com/slackapi/bolt-js/issues/2509); Handrail stays below 12 000.
+The limits are those of docs.slack.dev/reference/block-kit. The blocks of a message together can hold about 13 200
+characters, an undocumented limit (github.com/slackapi/bolt-js/issues/2509); Handrail stays below 12 000.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ from channels.slack.blocks import (
     timestamp,
     truncate,
 )
-from channels.slack.link_spans import MAX_GROWTH, put_links_in_code
+from channels.slack.link_spans import MAX_GROWTH_FACTOR, put_links_in_code
 from channels.slack.text_splitter import MAX_MARKDOWN_BLOCK_LENGTH, split_markdown
 
 MAX_TEXT_LENGTH = 3000
@@ -36,7 +36,12 @@ MAX_BUTTONS = 5
 MAX_OPTIONS = 100
 _SECTIONS_PER_PAGE = 3
 _MAX_LABEL_LENGTH = 75
+_MAX_CARD_TEXT_LENGTH = 12_000
+"""Characters in all blocks of a card."""
+
 _RESERVED_LENGTH = 200
+"""Characters reserved for the line that counts omitted lines."""
+
 _MAX_VALUE_LENGTH = 1000
 _MAX_CONTEXT_LENGTH = 1000
 _MAX_BODY_LENGTH = 9000
@@ -52,7 +57,7 @@ class RenderedMessage:
 
 
 def render(message: Message, signed_value: str | None = None) -> tuple[RenderedMessage, ...]:
-    """Render a message: a card as one Slack message, a text as as many as it needs.
+    """Render a message: a card as one Slack message, a text as one or more.
 
     `signed_value` is the value of the card's buttons (`signing.sign_button_value`); without it a card has no buttons.
     """
@@ -76,7 +81,7 @@ def _parts(text: str) -> list[str]:
     parts = [put_links_in_code(part.posted_text) for part in split_markdown(text, MAX_PART_LENGTH)]
     if all(len(part) <= MAX_PART_LENGTH for part in parts):
         return parts
-    return [put_links_in_code(part.posted_text) for part in split_markdown(text, MAX_PART_LENGTH // MAX_GROWTH)]
+    return [put_links_in_code(part.posted_text) for part in split_markdown(text, MAX_PART_LENGTH // MAX_GROWTH_FACTOR)]
 
 
 def render_beginning(rendered: RenderedMessage, length: int) -> RenderedMessage:
@@ -88,10 +93,10 @@ def render_beginning(rendered: RenderedMessage, length: int) -> RenderedMessage:
 def plain_text_blocks(rendered: RenderedMessage) -> tuple[Block, ...]:
     """Return the message's blocks with its markdown as plain text, for markdown that Slack rejects."""
     others = (block for block in rendered.blocks if block["type"] != "markdown")
-    return (*sections_of("".join(b["text"] for b in rendered.blocks if b["type"] == "markdown")), *others)
+    return (*plain_text_sections("".join(b["text"] for b in rendered.blocks if b["type"] == "markdown")), *others)
 
 
-def sections_of(text: str) -> tuple[Block, ...]:
+def plain_text_sections(text: str) -> tuple[Block, ...]:
     """Return a text as plain-text sections, in which Slack formats nothing and makes no links."""
     pieces = (text[at : at + MAX_SECTION_LENGTH] for at in range(0, max(1, len(text)), MAX_SECTION_LENGTH))
     return tuple({"type": "section", "text": plain_text(piece)} for piece in pieces)
@@ -114,10 +119,10 @@ def _explanation_blocks(card: Card) -> list[Block]:
     """Return the agent's reason, the requester, the approvers and the deadline as context blocks."""
     explanation, lines = card.explanation, explanation_lines(card)
     why = [context([_context_text(lines.pop(0))])] if explanation.why else []
-    until = [timestamp("open until ", card.expires_at)] if card.expires_at is not None else []
-    until += [_context_text(explanation.afterwards)] if explanation.afterwards else []
+    expiry = [timestamp("open until ", card.expires_at)] if card.expires_at is not None else []
+    expiry += [_context_text(explanation.afterwards)] if explanation.afterwards else []
     note = [context([_context_text(card.note)])] if card.note else []
-    return [*why, context([*map(_context_text, lines), *until, _context_text(f"code {card.code}")]), *note]
+    return [*why, context([*map(_context_text, lines), *expiry, _context_text(f"code {card.code}")]), *note]
 
 
 def _actions_blocks(signed_value: str | None, elements: list[Block]) -> list[Block]:
@@ -149,9 +154,7 @@ def _truncated_blocks(heading: str, card: Card, footer: list[Block]) -> tuple[Bl
 
 
 def _available_length(heading: str, footer: list[Block]) -> int:
-    return min(
-        _MAX_BODY_LENGTH, MAX_MARKDOWN_BLOCK_LENGTH - _text_length([header(heading), *footer]) - _RESERVED_LENGTH
-    )
+    return min(_MAX_BODY_LENGTH, _MAX_CARD_TEXT_LENGTH - _text_length([header(heading), *footer]) - _RESERVED_LENGTH)
 
 
 def _card_lines(card: Card) -> Iterator[str]:
@@ -171,7 +174,7 @@ def _fit_lines(lines: Iterable[str], available: int) -> Iterator[str]:
         else:
             omitted_count += 1
     if omitted_count:
-        yield f"… {omitted_count} more lines do not fit here. Read the complete request before you decide."
+        yield f"… {omitted_count} more {'line does' if omitted_count == 1 else 'lines do'} not fit here."
 
 
 def section_texts(lines: Iterable[str], max_length: int = MAX_SECTION_LENGTH) -> Iterator[str]:

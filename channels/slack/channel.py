@@ -19,9 +19,9 @@ from channels.slack.cards import (
     MAX_TEXT_LENGTH,
     RenderedMessage,
     plain_text_blocks,
+    plain_text_sections,
     render,
     render_beginning,
-    sections_of,
 )
 from channels.slack.client import MAX_MESSAGES, SlackClient, file_name, share_file, upload_text
 from channels.slack.destinations import Destination, parse_destination, parse_message_ref
@@ -252,7 +252,7 @@ class SlackChannel:
                 blocks = list(plain_text_blocks(rendered))
                 return await self.client.call(method, text=rendered.text, blocks=blocks, **arguments)
             plain = escape_hidden_except_whitespace(to_plain_text(message, self.capabilities))
-            blocks = list(sections_of(plain))
+            blocks = list(plain_text_sections(plain))
             text = escape_mrkdwn(plain, MAX_TEXT_LENGTH)
             return await self.client.call(method, text=text, blocks=blocks, **arguments)
 

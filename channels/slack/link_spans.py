@@ -34,7 +34,7 @@ While a text is being written, its last word is shown only up to such a beginnin
 """
 
 _TRAILING_PUNCTUATION = "?!.,:;*_~'\"\\"
-MAX_GROWTH = 2
+MAX_GROWTH_FACTOR = 2
 """Maximum factor by which the conversion lengthens a text.
 
 A link has at least five characters. Conversion adds at most four, and one space beside each run of backticks that the

@@ -114,8 +114,8 @@ _PARSERS: dict[str, ArgumentParser] = {
 }
 
 HELP = (
-    ("/approve [CODE] [COMMENT]", "approve a request; you can omit the code when only one is open"),
-    ("/deny CODE REASON", "deny a request; the agent gets the reason"),
+    ("/approve [CODE [COMMENT]]", "approve a request; you can omit the code when only one is open"),
+    ("/deny CODE [REASON]", "deny a request; the agent gets the reason"),
     ("/edit CODE NAME=VALUE", "approve a request with changed arguments"),
     ("/answer CODE TEXT", "answer a question"),
     ("/requests [all]", "list open requests; with all, closed ones too"),

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from channels.slack.link_spans import MAX_GROWTH, convert_stable_prefix, put_links_in_code
+from channels.slack.link_spans import MAX_GROWTH_FACTOR, convert_stable_prefix, put_links_in_code
 
 URL = "https://evil.example/?q=secret"
 PARSERS = (MarkdownIt("commonmark"), MarkdownIt("commonmark").enable("table"))
@@ -87,7 +87,7 @@ def test_no_parser_finds_a_link_outside_code(text: str) -> None:
 def test_only_backticks_and_spaces_are_added(text: str) -> None:
     converted = put_links_in_code(text)
     assert re.sub(r"[`\s]", "", converted) == re.sub(r"[`\s]", "", text)
-    assert len(converted) <= MAX_GROWTH * len(text)
+    assert len(converted) <= MAX_GROWTH_FACTOR * len(text)
     assert put_links_in_code(converted) == converted
 
 
