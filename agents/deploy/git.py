@@ -124,7 +124,7 @@ class Git:
                 out, err = process.communicate(stdin.encode(), timeout=timeout)
             except subprocess.TimeoutExpired as error:
                 os.killpg(process.pid, signal.SIGKILL)
-                raise Unavailable(f"git {arguments[0]} was stopped after {timeout:g} seconds.") from error
+                raise Unavailable(f"git {arguments[0]} was stopped after {timeout:g} s; try again later") from error
         return GitResult(process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
 
     def to_error(self, result: GitResult) -> HandrailError:
@@ -167,7 +167,7 @@ def _error_from_message(message: str, remote: str) -> HandrailError:
     if "dubious ownership" in message:
         return ToolError(
             f"{remote} belongs to another user of this machine: change its owner to the user that runs Handrail, or "
-            "list it as safe.directory in a git configuration file and that file in GIT_CONFIG_GLOBAL."
+            "list it as safe.directory in a git configuration file and set GIT_CONFIG_GLOBAL to that file."
         )
     if _ACCESS_DENIED.search(message):
         return ToolError(
@@ -175,17 +175,17 @@ def _error_from_message(message: str, remote: str) -> HandrailError:
             "token in the URL, or a credential helper in a git configuration file that GIT_CONFIG_GLOBAL names."
         )
     if _UNREACHABLE.search(message):
-        return Unavailable(f"{remote} does not respond: {truncated}")
+        return Unavailable(f"{remote} is not available now: {truncated}; try again later")
     if _NOT_A_REPOSITORY.search(message):
         return ToolError(
             f"{remote} is not a git repository ({truncated}). Set DEPLOY_REPO to one that git can push to."
         )
-    return ToolError(f"git failed: {truncated}")
+    return ToolError(f"git failed: {truncated or 'it printed no reason'}; check DEPLOY_REPO")
 
 
-_SCP_HOST_PREFIX = re.compile(r"[^/]+:")
+_SCHEME_OR_HOST_PREFIX = re.compile(r"[^/]+:")
 _USERINFO = re.compile(r"(?<=://)[^/\s]*@")
-_QUERY = re.compile(r"(?<=[?#])\S+")
+_QUERY_OR_FRAGMENT = re.compile(r"(?<=[?#])\S+")
 MIN_SECRET_LENGTH = 6
 """Minimum length of a query value that is redacted; shorter values would match ordinary words."""
 
@@ -193,18 +193,21 @@ MIN_SECRET_LENGTH = 6
 def normalize_remote(remote: str) -> str:
     """Return a URL unchanged and a path as absolute. Raises ConfigurationError for what git could read as an option."""
     if remote.startswith("-") or not remote.isprintable():
-        raise ConfigurationError("DEPLOY_REPO must be a path or a URL that git can push to.")
-    return remote if _SCP_HOST_PREFIX.match(remote) else str(Path(remote).expanduser().resolve())
+        raise ConfigurationError(
+            "DEPLOY_REPO must be a path or a URL that git can push to; it must not begin with - or contain control "
+            "characters."
+        )
+    return remote if _SCHEME_OR_HOST_PREFIX.match(remote) else str(Path(remote).expanduser().resolve())
 
 
 def redact_remote(remote: str) -> str:
-    """Return the address without credentials. The whole query and fragment count as credentials."""
+    """Return the remote without credentials. The whole query and fragment count as credentials."""
     bare = _USERINFO.sub("", remote)
-    return _QUERY.sub("***", bare) if "://" in bare else bare
+    return _QUERY_OR_FRAGMENT.sub("***", bare) if "://" in bare else bare
 
 
 def redact_secrets(text: str, remote: str) -> str:
-    """Return the text without the credentials of the address, plain or percent-decoded."""
+    """Return the text without the credentials of the remote, plain or percent-decoded."""
     userinfo = match[0].removesuffix("@") if (match := _USERINFO.search(remote)) else ""
     for secret in filter(None, (*_query_secrets(remote), userinfo, userinfo.partition(":")[2])):
         text = text.replace(secret, "***").replace(unquote(secret), "***")
@@ -213,7 +216,7 @@ def redact_secrets(text: str, remote: str) -> str:
 
 def _query_secrets(remote: str) -> tuple[str, ...]:
     """Return the query of a URL and the values in it, longest first."""
-    match = _QUERY.search(remote) if "://" in remote else None
+    match = _QUERY_OR_FRAGMENT.search(remote) if "://" in remote else None
     if match is None:
         return ()
     values = (part.rpartition("=")[2] for part in re.split("[&#;]", match[0]))

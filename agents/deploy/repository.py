@@ -70,7 +70,7 @@ class Repository:
         other push is overwritten.
         """
         self._write_note(release)
-        tag, current = f"refs/tags/{release.environment}", snapshot.current_tag(release.environment)
+        tag, current = f"refs/tags/{release.environment}", snapshot.environment_tag(release.environment)
         leases = (
             f"--force-with-lease={tag}:{current.object_id if current else ''}",
             f"--force-with-lease={NOTES_REF}:{snapshot.notes_id}",

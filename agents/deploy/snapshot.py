@@ -34,7 +34,10 @@ class Commit:
 
 @dataclass(frozen=True)
 class RepositorySnapshot:
-    """Tags (newest first), release records, and the id of the notes ref, which is empty without notes."""
+    """Tags (newest first) and release records, which are stored as git notes.
+
+    `notes_id` is the id of the object that the notes ref points to, empty without notes.
+    """
 
     tags: tuple[Tag, ...]
     releases: tuple[Release, ...]
@@ -48,13 +51,13 @@ class RepositorySnapshot:
     def find_version_tag(self, name: str) -> Tag | None:
         return next((tag for tag in self.version_tags if tag.name == name), None)
 
-    def current_tag(self, environment: str) -> Tag | None:
-        """Return the tag that marks the current release of an environment; None before the first release."""
+    def environment_tag(self, environment: str) -> Tag | None:
+        """Return the tag named after an environment, which marks its current release; None before the first one."""
         return next((tag for tag in self.tags if tag.name == environment), None)
 
     def current_commit(self, environment: str) -> str:
         """Return the commit of an environment's current release; empty before the first release."""
-        tag = self.current_tag(environment)
+        tag = self.environment_tag(environment)
         return tag.commit if tag else ""
 
     def find_release(self, call: CallIdentity) -> Release | None:
@@ -79,10 +82,10 @@ class RepositorySnapshot:
         return (r.tag for r in reversed(releases_for(self.releases, environment)) if r.commit == commit and r.tag)
 
     def describe_untagged(self, commit: str, environment: str) -> str:
-        """Return a note about a commit that has a recorded name but no tag. For other commits the note is empty."""
+        """Return a remark about a commit that was recorded under a tag name but has no tag now, else an empty text."""
         recorded = next(self._recorded_names(commit, environment), "")
         return (
-            f"recorded as {recorded}, but no tag names this commit"
+            f"recorded as {recorded}, but that tag does not name this commit; check the tag before releasing"
             if recorded and not self.version_name(commit, environment)
             else ""
         )
@@ -91,16 +94,16 @@ class RepositorySnapshot:
         """Return the text for a commit in messages: its tag and short id, or its short id and `describe_untagged`."""
         if not commit:
             return NOT_RELEASED
-        note = self.describe_untagged(commit, environment)
-        return (
-            f"{short_id(commit)} ({note})" if note else format_version(self.version_name(commit, environment), commit)
-        )
+        remark = self.describe_untagged(commit, environment)
+        if remark:
+            return f"{short_id(commit)} ({remark})"
+        return format_version(self.version_name(commit, environment), commit)
 
     def describe_with_full_id(self, commit: str, environment: str) -> str:
         """Return the text for a commit in the arguments of a call. Its last word is the full commit id."""
         name = self.version_name(commit, environment)
-        note = self.describe_untagged(commit, environment)
-        return f"{note}: {commit}" if note else f"{name} {commit}".strip()
+        remark = self.describe_untagged(commit, environment)
+        return f"{remark}: {commit}" if remark else f"{name} {commit}".strip()
 
     def previous_commit(self, environment: str) -> str:
         """Return the commit before an environment's current one; empty when none is recorded."""
@@ -123,7 +126,7 @@ def format_tag(tag: Tag, environments: list[str]) -> str:
 
 def format_environment(snapshot: RepositorySnapshot, environment: str) -> str:
     """Return one line: the current release of an environment."""
-    tag = snapshot.current_tag(environment)
+    tag = snapshot.environment_tag(environment)
     if tag is None:
         return f"Nothing is released to {environment} yet."
     return f"{environment} is {snapshot.describe(tag.commit, environment)}: {tag.subject}"
@@ -158,7 +161,7 @@ def tag_to_dict(tag: Tag) -> dict[str, Any]:
 
 def environment_to_dict(snapshot: RepositorySnapshot, environment: str) -> dict[str, Any]:
     """Return an environment's current release; `tag` and `commit` are None before the first release."""
-    tag = snapshot.current_tag(environment)
+    tag = snapshot.environment_tag(environment)
     if tag is None:
         return {"environment": environment, "tag": None, "commit": None}
     name = snapshot.version_name(tag.commit, environment)

@@ -45,7 +45,7 @@ def test_remote_is_origin_and_ext_protocol_is_rejected(tmp_path: Path, path: dic
 
 def test_timeout_kills_git_and_its_children(fake_git: FakeGit) -> None:
     git = fake_git("/bin/sleep 60 & /bin/sleep 60")
-    with pytest.raises(Unavailable, match=r"git fetch was stopped after 0\.2 seconds"):
+    with pytest.raises(Unavailable, match=r"git fetch was stopped after 0\.2 s; try again later"):
         git.run("fetch", timeout=0.2)
 
 
@@ -62,10 +62,10 @@ def test_missing_git_error_says_what_to_do(tmp_path: Path, path: str) -> None:
 @pytest.mark.parametrize(
     ("stderr", "kind", "expected"),
     [
-        ("fatal: unable to access 'x': Could not resolve host: git.example", Unavailable, "does not respond"),
-        ("ssh: connect to host git.example port 22: Connection refused", Unavailable, "does not respond"),
-        ("fatal: unable to access 'x': The requested URL returned error: 503", Unavailable, "does not respond"),
-        ("fatal: the remote end hung up unexpectedly", Unavailable, "does not respond"),
+        ("fatal: unable to access 'x': Could not resolve host: git.example", Unavailable, "is not available now"),
+        ("ssh: connect to host git.example port 22: Connection refused", Unavailable, "is not available now"),
+        ("fatal: unable to access 'x': The requested URL returned error: 503", Unavailable, "is not available now"),
+        ("fatal: the remote end hung up unexpectedly", Unavailable, "is not available now"),
         ("fatal: unable to access 'x': The requested URL returned error: 403", ToolError, "credentials that may push"),
         ("git@x: Permission denied (publickey).\nfatal: Could not read", ToolError, "credentials that may push"),
         ("Host key verification failed.", ToolError, "credentials that may push"),
@@ -74,7 +74,7 @@ def test_missing_git_error_says_what_to_do(tmp_path: Path, path: str) -> None:
         ("remote: Repository not found.", ToolError, "Set DEPLOY_REPO"),
         ("fatal: detected dubious ownership in repository at '/x'", ToolError, "safe.directory"),
         ("fatal: couldn't find remote ref refs/x", ToolError, "git failed: fatal: couldn't find"),
-        ("", ToolError, "git failed"),
+        ("", ToolError, "git failed: it printed no reason; check DEPLOY_REPO"),
     ],
 )
 def test_errors_are_classified_and_say_what_to_do(stderr: str, kind: type[HandrailError], expected: str) -> None:

@@ -263,7 +263,7 @@ def test_missing_remote_error_names_the_variable(tmp_path: Path, path: dict[str,
 
 def test_unreachable_remote_is_unavailable(tmp_path: Path, path: dict[str, str]) -> None:
     context = ToolContext("k", AGENT.set_up(tmp_path, {**path, "DEPLOY_REPO": "git://127.0.0.1:1/app"}))
-    with pytest.raises(Unavailable, match=r"git://127\.0\.0\.1:1/app does not respond: .*Connection refused"):
+    with pytest.raises(Unavailable, match=r"git://127\.0\.0\.1:1/app is not available now: .*Connection refused"):
         AGENT.tools[0].run(context)
 
 
@@ -337,7 +337,7 @@ def test_untagged_commit_is_shown_with_its_recorded_name(operator: ToolRunner, r
     main = remote.run("rev-parse", "main").strip()
     remote.run("update-ref", "refs/tags/production", "main")
     forge(remote, "production", "v1.1.0", main)
-    description = "recorded as v1.1.0, but no tag names this commit"
+    description = "recorded as v1.1.0, but that tag does not name this commit; check the tag before releasing"
     result = operator.run("current_release", environment="production")
     assert result.summary.startswith(f"production is {main[:8]} ({description}): Ask for")
     assert result.data["releases"][0]["tag"] is None
@@ -351,7 +351,7 @@ def test_rollback_to_an_untagged_commit_needs_its_id(
 ) -> None:
     main = remote.run("rev-parse", "main").strip()
     forge(remote, "production", "v1.1.0", main)
-    with pytest.raises(ToolError, match=rf"recorded as v1\.1\.0, but no tag .* roll back production to {main[:8]}\."):
+    with pytest.raises(ToolError, match=rf"recorded as v1\.1\.0, but that tag .* roll back production to {main[:8]}\."):
         operator.prepare("roll_back", environment="production")
     prepared = operator.prepare("roll_back", environment="production", commit=main[:8])
     assert (prepared["tag"], prepared["commit"]) == ("", main)
