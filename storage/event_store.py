@@ -196,7 +196,7 @@ def load_uncached(connection: Connection, thread_id: str) -> ThreadState:
 
 
 def _state_from_row(connection: Connection, thread_id: str, version: int, raw: str) -> ThreadState:
-    """Return the stored state with all later events folded onto it. Fold the whole log if the state is unreadable."""
+    """Return the stored state with all later events folded onto it; fold the whole log if the state is unreadable."""
     state = parse_stored_state(raw)
     if state is None or state.version > version:
         state = ThreadState()

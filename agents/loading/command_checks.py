@@ -34,21 +34,24 @@ def _check_command(command: Command, agent: Agent) -> _Problems:
 
 def _check_step(command: Command, agent: Agent) -> _Problems:
     intent = command.step.get("intent")
-    model = _find_step_model(intent, agent)
-    if model is None:
+    arguments_class = _find_arguments_class(intent, agent)
+    if arguments_class is None:
         known = ", ".join([*(tool.name for tool in agent.tools), *built_in_steps(agent.asks)])
         yield ("step", "intent"), f"{intent!r} is not a tool of agent {agent.name} or a step; known: {known}"
         return
+    # A legacy intent has a `message` instead of a `question`. Issues report the name that the file has.
     renamed = {"message": "question"} if intent in LEGACY_INTENTS else {}
     fields = {renamed.get(name, name): value for name, value in command.step.items() if name != "intent"}
-    yield from _check_fields(intent, fields, model, command)
+    written_names = {renamed.get(name, name): name for name in command.step}
+    for name, message in _check_fields(intent, fields, arguments_class, command):
+        yield ("step", written_names.get(name, name)) if name else ("step",), message
     delegate = fields.get("agent") if intent == "ask_agent" else None
     if isinstance(delegate, str) and not SLOT.search(delegate) and delegate not in agent.asks:
         allowed = ", ".join(agent.asks)
         yield ("step", "agent"), f"agent {agent.name} may not ask {delegate}; `asks` names: {allowed}"
 
 
-def _find_step_model(intent: Any, agent: Agent) -> type[BaseModel] | None:
+def _find_arguments_class(intent: Any, agent: Agent) -> type[BaseModel] | None:
     if not isinstance(intent, str):
         return None
     if (tool := agent.get_tool(intent)) is not None:
@@ -56,32 +59,35 @@ def _find_step_model(intent: Any, agent: Agent) -> type[BaseModel] | None:
     return built_in_steps(agent.asks).get("request_human_input" if intent in LEGACY_INTENTS else intent)
 
 
-def _check_fields(intent: Any, values: Mapping[str, Any], model: type[BaseModel], command: Command) -> _Problems:
-    fields = {name: field for name, field in model.model_fields.items() if name != "intent"}
+def _check_fields(
+    intent: Any, values: Mapping[str, Any], arguments_class: type[BaseModel], command: Command
+) -> Iterator[tuple[str, str]]:
+    """Yield the name of each wrong argument and a message; the name is empty if the argument is missing."""
+    fields = {name: field for name, field in arguments_class.model_fields.items() if name != "intent"}
     for name in values.keys() - fields:
         known = ", ".join(fields) or "none"
-        yield ("step", name), f"{intent} has no argument {name}; it has: {known}"
+        yield name, f"{intent} has no argument {name}; it has: {known}"
     for name, field in fields.items():
         if name not in values and field.is_required():
-            yield ("step",), f"{intent} needs the argument {name}; add {name} = …"
-        if name in values and (problem := _value_problem(model, name, values[name], command)):
-            yield ("step", name), f"{intent} does not accept this value: {problem}"
+            yield "", f"{intent} needs the argument {name}; add {name} = …"
+        if name in values and (problem := _value_problem(arguments_class, name, values[name], command)):
+            yield name, f"{intent} does not accept this value: {problem}"
 
 
-def _value_problem(model: type[BaseModel], name: str, template: Any, command: Command) -> str | None:
+def _value_problem(arguments_class: type[BaseModel], name: str, template: Any, command: Command) -> str | None:
     """Return why the value can never be valid. A slot can be filled with any word, so only its type is checked."""
     has_slots = isinstance(template, str) and SLOT.search(template) is not None
     for pattern in command.say:
-        details = _validation_error(model, name, fill_slots(template, _sample_values(pattern)))
+        details = _validation_error(arguments_class, name, fill_slots(template, _sample_values(pattern)))
         if details is not None and (not has_slots or details["type"].endswith("_type")):
             return details["msg"]
     return None
 
 
-def _validation_error(model: type[BaseModel], name: str, value: Any) -> ErrorDetails | None:
-    field = model.model_fields[name]
+def _validation_error(arguments_class: type[BaseModel], name: str, value: Any) -> ErrorDetails | None:
+    field = arguments_class.model_fields[name]
     fields: dict[str, Any] = {name: (field.annotation, field)}
-    single_field = create_model("Argument", __config__=model.model_config, **fields)
+    single_field = create_model("Argument", __config__=arguments_class.model_config, **fields)
     try:
         single_field.model_validate_json(json.dumps({name: value}, default=str))
     except ValidationError as error:
@@ -90,7 +96,7 @@ def _validation_error(model: type[BaseModel], name: str, value: Any) -> ErrorDet
 
 
 def _sample_values(pattern: str) -> dict[str, Any]:
-    return {slot: _SAMPLE_NUMBER if kind else _SAMPLE_WORD for slot, kind in SLOT.findall(pattern)}
+    return {slot: _SAMPLE_NUMBER if int_suffix else _SAMPLE_WORD for slot, int_suffix in SLOT.findall(pattern)}
 
 
 def _check_slots(command: Command) -> _Problems:
@@ -98,12 +104,15 @@ def _check_slots(command: Command) -> _Problems:
     for position, pattern in enumerate(command.say):
         slots = {slot for slot, _ in SLOT.findall(pattern)}
         for slot in sorted(slots - used.keys() - _reply_slots(command)):
-            yield ("say", position), f"nothing uses the slot {{{slot}}}; use it in `step`, or write a plain word"
+            yield ("say", position), f"nothing uses the slot {{{slot}}}; use it in `step`, or replace it with a word"
         for slot in sorted(used.keys() - slots):
             yield used[slot], f"{{{slot}}} is not a slot of the pattern {pattern!r}; add it there, or remove it"
     for name, value in command.step.items():
         if not isinstance(value, str) and SLOT.search(str(value)):
-            yield ("step", name), "slots are filled only in texts, not inside lists and tables"
+            yield (
+                ("step", name),
+                "slots are filled only in texts, not in lists and tables; write the value as a text",
+            )
 
 
 def _iterate_templates(command: Command) -> Iterator[tuple[KeyPath, str]]:
@@ -125,7 +134,10 @@ def _check_answered(command: Command, agent: Agent) -> _Problems:
     samples = _sample_values(command.say[0])
     texts = [str(fill_slots(command.answered, {**samples, "answer": answer})) for answer in _sample_answers(command)]
     if not any(agent.commands.match(text) for text in texts):
-        yield ("answered",), f"no command matches {texts[0]!r}, which is what an answer would become"
+        yield (
+            ("answered",),
+            f"an answer would become {texts[0]!r}, which no command matches; change `answered` or add a command",
+        )
 
 
 def _sample_answers(command: Command) -> list[str]:

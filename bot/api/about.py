@@ -20,13 +20,16 @@ class AgentView(FrozenModel):
 
 
 class AgentList(FrozenModel):
-    """The agents of this server. The first one is used when a request names none."""
+    """The agents of this server. The first one is used for a new thread that names none."""
 
     agents: tuple[AgentView, ...]
 
 
 class CallerView(FrozenModel):
-    """The caller: the token and the person it belongs to. `name` is null for a person without a configured name."""
+    """The caller: a token and the person it belongs to.
+
+    `token` is the token's name, not its secret. `name` is null for a program and for an unknown person.
+    """
 
     token: str
     address: Address
@@ -57,5 +60,9 @@ async def show_caller(caller: Caller) -> CallerView:
 
 @router.get("/doctor", responses=error_responses(403), dependencies=[require_scope("admin")])
 async def scan_threads(context: Context) -> ThreadScan:
-    """List the newest threads that cannot continue: this version cannot read them, or their agent is missing."""
+    """Count the newest threads that cannot continue, and name some of them.
+
+    Among the newest 5,000, count those that this version cannot read and those whose agent is missing, and name at
+    most five of each.
+    """
     return await scan_database(context.bot.engine.database, context.bot.roster.agents)

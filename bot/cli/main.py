@@ -20,9 +20,12 @@ from agents.core.visible_text import escape_hidden_except_newlines
 
 @dataclass(frozen=True)
 class LazyCommand:
-    """A command: the module (and variable, `app` by default) of its Typer application, and its help line."""
+    """A command: where its Typer application is, as `module` or `module:variable`, and its help line.
 
-    module: str
+    The variable is `app` by default.
+    """
+
+    location: str
     purpose: str
 
 
@@ -39,7 +42,7 @@ COMMANDS = {
     "doctor": LazyCommand("bot.cli.doctor", "Check the installation and suggest fixes."),
     "config": LazyCommand("bot.cli.config", "Check and show settings and configuration."),
     "migrate": LazyCommand("bot.cli.migrate", "Migrate the database to this version."),
-    "web": LazyCommand("bot.cli.web:app", "Run an HTTP server process, next to worker processes."),
+    "web": LazyCommand("bot.cli.web", "Run an HTTP server process; worker processes do the work."),
     "smtp": LazyCommand("bot.cli.roles:smtp", "Run a mail process. Not available in this version."),
     "worker": LazyCommand("bot.cli.roles:worker", "Run a worker process."),
     "clock": LazyCommand("bot.cli.roles:clock", "Run a process for deadlines. Schedules come in a later version."),
@@ -59,8 +62,8 @@ class LazyGroup(TyperGroup):
 
 
 def _load_command(entry: LazyCommand) -> Any:
-    module, _, app = entry.module.partition(":")
-    command = get_command(getattr(import_module(module), app or "app"))
+    module, _, variable = entry.location.partition(":")
+    command = get_command(getattr(import_module(module), variable or "app"))
     command.params = [param for param in command.params if param.name not in _COMPLETION_OPTIONS]
     return command
 
@@ -94,7 +97,7 @@ def handrail(
 def run_command(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code. A stack trace is printed only with LOG_LEVEL=debug."""
     with suppress(ValueError):  # only the main thread may set signal handlers
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell inherits "ignored"
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with SIGINT ignored
     try:
         code = _invoke(arguments)
         sys.stdout.flush()

@@ -1,4 +1,7 @@
-"""`[[webhooks]]` and `[[schedules]]`: triggers that start threads."""
+"""`[[webhooks]]` and `[[schedules]]`: triggers that start threads.
+
+Both are checked but do nothing yet: this version receives no webhooks and fires no schedules (README).
+"""
 
 import re
 from typing import Literal
@@ -14,7 +17,9 @@ from bot.config.messages import quote, suggest_name
 class Webhook(FrozenModel):
     """Webhook at /channels/webhook/NAME; `secret_env` names the environment variable with its secret.
 
-    `agent` None is the default agent; without `reply_to` no message is sent.
+    `profile` is the format of the payload: `standard` is that of Standard Webhooks (standardwebhooks.com), `generic` is
+    any JSON, of which paths select the parts. Without `agent` the default agent is used; without `reply_to` no message
+    is sent.
     """
 
     name: str
@@ -25,7 +30,10 @@ class Webhook(FrozenModel):
 
 
 class Schedule(FrozenModel):
-    """Message to an agent at the times of a cron expression; `misfire` decides about times missed during a downtime."""
+    """Message to an agent at the times of a cron expression.
+
+    `misfire`: `latest` sends one message for all times missed during a downtime, `skip` sends none.
+    """
 
     name: str
     cron: str

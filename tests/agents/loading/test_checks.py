@@ -139,7 +139,7 @@ INVALID_COMMANDS = [
         '{ intent = "push", tag = "{n}" }',
         "step.tag: push does not accept this value: Input should",
     ),
-    ('say = ["go {n}"]', '{ intent = "look" }', "say[0]: nothing uses the slot {n}; use it in `step`, or write"),
+    ('say = ["go {n}"]', '{ intent = "look" }', "say[0]: nothing uses the slot {n}; use it in `step`, or replace"),
     (
         'say = ["go {tag}", "go"]',
         '{ intent = "push", tag = "{tag}" }',
@@ -148,7 +148,7 @@ INVALID_COMMANDS = [
     (
         'say = ["go {a}"]',
         '{ intent = "request_human_input", question = "{a}?", choices = ["{a}"] }',
-        "step.choices: slots are filled only in texts, not inside lists and tables",
+        "step.choices: slots are filled only in texts, not in lists and tables; write the value as a text",
     ),
     ('say = ["go"]', '{ intent = "request_human_input" }', "step: request_human_input needs the argument question"),
     (
@@ -156,11 +156,16 @@ INVALID_COMMANDS = [
         '{ intent = "await", seconds = 0, reason = "x" }',
         "step.seconds: await does not accept this value",
     ),
+    (
+        'say = ["go"]',
+        '{ intent = "request_clarification", message = 5 }',
+        "step.message: request_clarification does not accept this value",
+    ),
     ('say = ["go"]', '{ intent = "ask_agent", agent = "me", message = "x" }', "step.agent: agent ops may not ask me"),
     (
         'say = ["go"]\nanswered = "went {answer}"',
         '{ intent = "request_human_input", question = "Where?" }',
-        "answered: no command matches 'went x', which is what an answer would become",
+        "answered: an answer would become 'went x', which no command matches; change `answered` or add a command",
     ),
 ]
 

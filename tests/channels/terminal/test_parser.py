@@ -114,8 +114,8 @@ def test_message_is_never_a_command(text):
 
 @pytest.mark.parametrize("usage", [usage for usage, _ in HELP])
 def test_parses_every_usage_in_the_help(usage):
-    bare = usage.replace("[CODE] [COMMENT]", "CODE").replace("[all]", "all").replace("[AGENT]", "deploy")
-    example = bare.replace("CODE", "K7Q2M").replace("ID", "thr_1")
+    bare = usage.replace("[CODE [COMMENT]]", "CODE").replace("[REASON]", "no").replace("[all]", "all")
+    example = bare.replace("[AGENT]", "deploy").replace("CODE", "K7Q2M").replace("ID", "thr_1")
     assert not isinstance(parse_line(example), ParseError)
 
 
