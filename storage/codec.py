@@ -7,7 +7,8 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from sqlalchemy import Row
 
-from agents.core.events import EVENT_ADAPTER, EVENT_VERSIONS, Event, UnknownEvent
+from agents.core.event_codec import EVENT_ADAPTER, EVENT_SCHEMA_VERSIONS
+from agents.core.events import Event, UnknownEvent
 from agents.core.messages import Provenance
 from agents.core.policy import ApprovalTerms, PolicyDecision
 from agents.core.reducer import reduce
@@ -37,7 +38,7 @@ def event_from_row(row: EventRow) -> Event:
     """Return the event of a row. An event that this build cannot validate becomes an UnknownEvent."""
     data = _parse_data(row.data)
     fields = {**data, "type": row.type, "v": row.v, "at": row.at, "actor": row.actor}
-    if row.v > EVENT_VERSIONS.get(row.type, 0):
+    if row.v > EVENT_SCHEMA_VERSIONS.get(row.type, 0):
         return _unknown_event(fields, data)
     try:
         return EVENT_ADAPTER.validate_python(fields)

@@ -12,7 +12,7 @@ from statistics import median
 
 import pytest
 
-from agents.core.events import EVENT_VERSIONS
+from agents.core.event_codec import EVENT_SCHEMA_VERSIONS
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("agents", "bot", "channels", "storage")
@@ -116,7 +116,7 @@ def test_only_executors_and_migrations_begin_and_commit() -> None:
 
 def test_every_event_type_has_a_golden_file() -> None:
     golden = ROOT / "tests" / "payloads" / "events"
-    assert {path.name.partition(".")[0] for path in golden.glob("*.json")} == set(EVENT_VERSIONS)
+    assert {path.name.partition(".")[0] for path in golden.glob("*.json")} == set(EVENT_SCHEMA_VERSIONS)
 
 
 def test_tests_do_not_patch_sleep_or_skip() -> None:

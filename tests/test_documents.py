@@ -25,7 +25,7 @@ import pytest
 from packaging.requirements import Requirement
 from typer.main import get_command
 
-from agents.core.events import EVENT_VERSIONS
+from agents.core.event_codec import EVENT_SCHEMA_VERSIONS
 from bot.cli.main import COMMANDS
 from bot.config.settings import Settings
 
@@ -142,7 +142,7 @@ def test_glossary_words_are_in_the_files_they_name() -> None:
         assert re.search(rf"\b{name}\b", (ROOT / file).read_text(encoding="utf-8")), f"{word}: no {name} in {file}"
 
 
-@pytest.mark.parametrize("event", sorted(EVENT_VERSIONS))
+@pytest.mark.parametrize("event", sorted(EVENT_SCHEMA_VERSIONS))
 def test_adr_explains_the_name_of_every_event(event: str) -> None:
     assert f"`{event}`" in read_prose(ROOT / "docs/adr/0013-event-names.md")
 

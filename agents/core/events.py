@@ -3,12 +3,12 @@
 A released type keeps its meaning: fields with a default may be added; other changes raise `v` and need a migration.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AwareDatetime, Field, TypeAdapter
+from pydantic import AwareDatetime, Field
 
 from agents.core.completion import Budget, BudgetKind, CompletionOutcome, Usage
-from agents.core.event_base import EventBase, Trusted, TrustedByDefault
+from agents.core.event_base import EventBase, FailureStage, Trusted, TrustedByDefault
 from agents.core.messages import Receipt
 from agents.core.policy import EffectClass, OnExpire, PolicyDecision
 from agents.core.requests import Deciders, RecordedAnswer, Request, RequestStatus
@@ -17,7 +17,7 @@ from agents.core.values import Address
 
 
 class ThreadStarted(EventBase):
-    """A thread was opened. Replies go to `origin`."""
+    """A thread was opened. Replies go to `origin`. See MessageReceived for `entered_by`."""
 
     type: Literal["ThreadStarted"] = "ThreadStarted"
     thread_id: str
@@ -67,7 +67,7 @@ MessageEvent = MessageReceived | MessageEdited | MessageDeleted
 
 
 class StepChosen(EventBase):
-    """A model chose the next step. The step itself is not executed by this event."""
+    """A model chose the next step; nothing is executed yet. `based_on` is the version of the state that it saw."""
 
     type: Literal["StepChosen"] = "StepChosen"
     step: Step
@@ -95,20 +95,13 @@ class StepRejected(EventBase):
     written: str | None = None
 
 
-FailureStage = Literal["not_started", "check", "postponed"]
-"""Stage of an attempt that failed, if it was not the run of the tool itself.
-
-`not_started`: ToolStarted was recorded, but the tool did not run. `check`: the check whether an earlier attempt had its
-effect failed. `postponed`: the start was postponed, because earlier calls of the tool hang.
-"""
-
-
 class ToolCalled(EventBase):
-    """A tool call with exactly these arguments, and the policy decision on it.
+    """A call of a tool or another agent was proposed, with exactly these arguments. Nothing has run.
 
-    `prefetch` is set when the call asks another agent: it lists the prefetch tools of that agent. `where` is the file
-    and line at which the preparation of the call failed. The call is not `trusted` when its tool put untrusted content
-    into the arguments or into the reason for a rejection.
+    `verdict` is the policy decision on the call, `effect` the tool's effect class. `prefetch` is set when the call asks
+    another agent: it lists the prefetch tools of that agent. `where` is the file and line at which the preparation
+    failed. The call is not `trusted` when the tool's prepare function put untrusted content into the arguments or into
+    the reason for a rejection.
     """
 
     type: Literal["ToolCalled"] = "ToolCalled"
@@ -182,7 +175,7 @@ class RequestOpened(EventBase):
 
 
 class RequestShown(EventBase):
-    """A channel delivered a card of the request."""
+    """A channel accepted a card of the request. `key` is the key of the effect that sent it."""
 
     type: Literal["RequestShown"] = "RequestShown"
     key: str
@@ -211,8 +204,9 @@ class RequestEscalated(EventBase):
 class RequestAnswered(EventBase):
     """A person answered. `status` is the new status of the request; an answer that does not count leaves it open.
 
-    An edit carries the new arguments, their digest, the policy decision on them and the new deciders. `outcome`
-    describes how the request ended, with the same text as on its card.
+    An edit carries the new arguments, their digest and the new deciders; `policy` is the decision on the new arguments,
+    like `ToolCalled.verdict`. `names` are the names of people, by address. `outcome` describes how the request ended,
+    with the same text as on its card.
     """
 
     type: Literal["RequestAnswered"] = "RequestAnswered"
@@ -233,7 +227,10 @@ class RequestAnswered(EventBase):
 
 
 class RequestExpired(EventBase):
-    """The request had no answer in time. This is a timeout, not a denial."""
+    """The request was not decided in time; no person denied it.
+
+    `on_expire`: `deny` drops the call, `halt` also ends the thread, `hold` keeps the request open.
+    """
 
     type: Literal["RequestExpired"] = "RequestExpired"
     request_id: str
@@ -249,7 +246,7 @@ class RequestSuperseded(EventBase):
 
 
 class ReplyChosen(EventBase):
-    """The agent's reply. `draft` is the receipt of the message that showed the reply while the model wrote it."""
+    """The agent chose its reply. `draft` is the receipt of the message that showed it while the model wrote it."""
 
     type: Literal["ReplyChosen"] = "ReplyChosen"
     text: str
@@ -257,7 +254,7 @@ class ReplyChosen(EventBase):
 
 
 class NoticeGiven(EventBase):
-    """A notice to people at `to`, or in the thread's conversation. Models do not see notices."""
+    """A notice was given to people at `to`, or in the thread's conversation. Models do not see notices."""
 
     type: Literal["NoticeGiven"] = "NoticeGiven"
     text: str
@@ -265,7 +262,7 @@ class NoticeGiven(EventBase):
 
 
 class MessageSent(EventBase):
-    """A channel delivered a message."""
+    """A channel accepted a message. `key` is the key of the effect that sent it."""
 
     type: Literal["MessageSent"] = "MessageSent"
     key: str
@@ -274,14 +271,18 @@ class MessageSent(EventBase):
 
 
 class MessageUndeliverable(EventBase):
-    """A channel cannot deliver this message. It goes to `instead`, or it was a card of the request `request_id`."""
+    """A channel cannot deliver this message. `key` is the key of the effect that sent it.
+
+    `instead` is the address to which a reply is sent next. `request_id` is set if the message was a card of an open
+    request.
+    """
 
     type: Literal["MessageUndeliverable"] = "MessageUndeliverable"
     key: str
     to: Address
     reason: str
     instead: Address | None = None
-    request_id: str | None = Field(default=None, exclude_if=lambda name: name is None)
+    request_id: str | None = Field(default=None, exclude_if=lambda request_id: request_id is None)
 
 
 class ThreadPaused(EventBase):
@@ -305,7 +306,7 @@ class ThreadCancelled(EventBase):
 
 
 class ThreadFinished(EventBase):
-    """The agent finished. A new message re-opens the thread."""
+    """The thread ended: the agent was done, or could not go on (`outcome` failed). A new message re-opens it."""
 
     type: Literal["ThreadFinished"] = "ThreadFinished"
     outcome: Literal["done", "failed"] = "done"
@@ -336,7 +337,7 @@ class BudgetReached(EventBase):
 
 
 class BudgetExtended(EventBase):
-    """A person extended the budget of the thread."""
+    """A person (the `actor`) extended the budget of the thread. `by` is the amount added, in the unit of `kind`."""
 
     type: Literal["BudgetExtended"] = "BudgetExtended"
     kind: BudgetKind
@@ -393,8 +394,3 @@ KnownEvent = (
     | ThreadForked
 )
 Event = KnownEvent | UnknownEvent
-
-EVENT_ADAPTER: TypeAdapter[KnownEvent] = TypeAdapter(Annotated[KnownEvent, Field(discriminator="type")])
-EVENT_VERSIONS: dict[str, int] = {
-    kind.model_fields["type"].default: kind.model_fields["v"].default for kind in KnownEvent.__args__
-}

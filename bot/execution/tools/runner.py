@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from agents.core.agent import Agent
 from agents.core.errors import HandrailError, InvalidArguments, Retryable, Unavailable
-from agents.core.events import FailureStage
+from agents.core.event_base import FailureStage
 from agents.core.policy import EffectClass
 from agents.core.state import CurrentCall
 from agents.core.tools import Tool, ToolContext, ToolResult

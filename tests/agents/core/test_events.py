@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import agents
-from agents.core.events import EVENT_VERSIONS, Event, KnownEvent, UnknownEvent
+from agents.core.event_codec import EVENT_SCHEMA_VERSIONS
+from agents.core.events import Event, KnownEvent, UnknownEvent
 from agents.core.messages import Provenance
 from agents.core.reducer import reduce
 from agents.core.reducer.lifecycle import LifecycleEvent
@@ -25,7 +26,7 @@ from storage.codec import event_from_row, event_to_row
 from storage.database.tables import EventRow
 
 GOLDEN_FOLDER = Path(__file__).parents[2] / "payloads" / "events"
-EVENT_TYPES = sorted(EVENT_VERSIONS)
+EVENT_TYPES = sorted(EVENT_SCHEMA_VERSIONS)
 EVENT_FORMS = sorted(path.stem for path in GOLDEN_FOLDER.glob("*.json"))
 """One file for each type. A later form of a type is named `Type.form`."""
 
@@ -85,7 +86,7 @@ def test_every_event_belongs_to_exactly_one_family() -> None:
 
 @pytest.mark.parametrize("name", EVENT_TYPES)
 def test_event_with_a_newer_version_is_kept_as_unknown(name: str) -> None:
-    stored = read_golden_file(name) | {"v": EVENT_VERSIONS[name] + 1}
+    stored = read_golden_file(name) | {"v": EVENT_SCHEMA_VERSIONS[name] + 1}
     assert_kept_as_unknown(load(stored), stored)
 
 
