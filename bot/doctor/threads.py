@@ -33,8 +33,9 @@ async def _fetch_scan(client: TerminalClient) -> ThreadScan | Finding | None:
         except (HandrailError, ValidationError) as error:
             if getattr(error, "code", "") != "missing_scope":
                 return None
+            message = "threads were not checked: the token lacks the scope admin"
             fix = "set HANDRAIL_API_TOKEN to a token with the scope admin to check them"
-            return Finding(name="unreadable", state="ok", message="threads were not checked", fix=fix)
+            return Finding(name="unreadable", state="warning", message=message, fix=fix)
 
 
 def _unreadable_finding(scan: ThreadScan) -> Finding:
@@ -53,7 +54,8 @@ def _unreadable_finding(scan: ThreadScan) -> Finding:
 
 def _missing_agent_finding(affected: AffectedThreads) -> Finding:
     causes, ids = _join(affected.causes), _join_ids(affected)
-    message = f"{affected.count} threads wait for agents that do not exist here ({causes}): {ids}"
+    subject = "1 thread waits" if affected.count == 1 else f"{affected.count} threads wait"
+    message = f"{subject} for agents that do not exist here ({causes}): {ids}"
     fix = (
         "add the agent again under this name, then `handrail threads resume ID`; "
         "or end them with `handrail threads cancel ID`"

@@ -63,7 +63,7 @@ class ThreadControl:
 
         def decide(state: ThreadState) -> Sequence[KnownEvent]:
             if state.status != "paused":
-                raise _wrong_state(state, "resumed: it is not paused")
+                raise _wrong_state(state, _not_paused_message(state))
             return (ThreadResumed(at=now, actor=by),)
 
         return await self.engine.apply(thread_id, decide, claim=claim, render_response=render_response)
@@ -111,9 +111,15 @@ class ThreadControl:
 
 def _check_status(state: ThreadState, forbidden_statuses: tuple[str, ...], action: str) -> None:
     if state.status in forbidden_statuses:
-        raise _wrong_state(state, action)
+        raise _wrong_state(state, f"thread {state.thread_id} is {state.status} and cannot be {action}")
 
 
-def _wrong_state(state: ThreadState, action: str) -> WrongState:
-    message = f"thread {state.thread_id} is {state.status} and cannot be {action}"
+def _not_paused_message(state: ThreadState) -> str:
+    rule = "only a paused thread can be resumed"
+    if state.status == "waiting_for_human":
+        return f"thread {state.thread_id} is waiting for an answer; answer its request ({rule})"
+    return f"thread {state.thread_id} is {state.status}; {rule}"
+
+
+def _wrong_state(state: ThreadState, message: str) -> WrongState:
     return WrongState(message, details={"status": state.status})

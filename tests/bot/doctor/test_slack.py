@@ -228,26 +228,44 @@ def apply_change(base: dict[str, Any], change: Change) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (lambda m: m["settings"].update(socket_mode_enabled=True), "settings.socket_mode_enabled is on in the app"),
-        (lambda m: m["settings"]["interactivity"].update(is_enabled=False), "settings.interactivity.is_enabled is off"),
-        (lambda m: m["settings"]["interactivity"].pop("request_url"), "settings.interactivity.request_url is not set"),
         (
-            lambda m: m["settings"]["event_subscriptions"].update(request_url="https://old.example.com"),
+            lambda manifest: manifest["settings"].update(socket_mode_enabled=True),
+            "settings.socket_mode_enabled is on in the app",
+        ),
+        (
+            lambda manifest: manifest["settings"]["interactivity"].update(is_enabled=False),
+            "settings.interactivity.is_enabled is off",
+        ),
+        (
+            lambda manifest: manifest["settings"]["interactivity"].pop("request_url"),
+            "settings.interactivity.request_url is not set",
+        ),
+        (
+            lambda manifest: manifest["settings"]["event_subscriptions"].update(request_url="https://old.example.com"),
             "settings.event_subscriptions.request_url is https://old.example.com in the app",
         ),
-        (lambda m: m["settings"]["event_subscriptions"]["bot_events"].remove("message.im"), "the event message.im is"),
-        (lambda m: m["oauth_config"]["scopes"]["bot"].remove("commands"), "the scope commands is missing"),
-        (lambda m: m["features"].pop("agent_view"), "features.agent_view is off"),
         (
-            lambda m: m["features"]["app_home"].update(home_tab_enabled=False),
+            lambda manifest: manifest["settings"]["event_subscriptions"]["bot_events"].remove("message.im"),
+            "the event message.im is",
+        ),
+        (
+            lambda manifest: manifest["oauth_config"]["scopes"]["bot"].remove("commands"),
+            "the scope commands is missing",
+        ),
+        (lambda manifest: manifest["features"].pop("agent_view"), "features.agent_view is off"),
+        (
+            lambda manifest: manifest["features"]["app_home"].update(home_tab_enabled=False),
             "features.app_home.home_tab_enabled is off",
         ),
         (
-            lambda m: m["features"]["app_home"].update(messages_tab_read_only_enabled=True),
+            lambda manifest: manifest["features"]["app_home"].update(messages_tab_read_only_enabled=True),
             "features.app_home.messages_tab_read_only_enabled is on",
         ),
-        (lambda m: m["features"]["slash_commands"][0].update(url="https://x.example.com"), "the url of /handrail is"),
-        (lambda m: m["features"]["shortcuts"].clear(), "the shortcut handrail.ask is missing"),
+        (
+            lambda manifest: manifest["features"]["slash_commands"][0].update(url="https://x.example.com"),
+            "the url of /handrail is",
+        ),
+        (lambda manifest: manifest["features"]["shortcuts"].clear(), "the shortcut handrail.ask is missing"),
     ],
 )
 def test_missing_setting_is_one_problem_with_a_fix(change: Change, expected: str) -> None:
@@ -260,11 +278,11 @@ def test_missing_setting_is_one_problem_with_a_fix(change: Change, expected: str
     ("change", "expected"),
     [
         (
-            lambda m: m["settings"]["event_subscriptions"]["bot_events"].append("team_join"),
+            lambda manifest: manifest["settings"]["event_subscriptions"]["bot_events"].append("team_join"),
             "the event team_join is in the app, but Handrail does not use it",
         ),
         (
-            lambda m: m["oauth_config"]["scopes"]["bot"].append("users:read"),
+            lambda manifest: manifest["oauth_config"]["scopes"]["bot"].append("users:read"),
             "the scope users:read is in the app, but Handrail does not use it",
         ),
     ],
@@ -275,13 +293,15 @@ def test_needless_setting_is_a_warning(change: Change, expected: str) -> None:
 
 
 def test_socket_mode_ignores_leftover_urls() -> None:
-    leftover = apply_change(HTTP_MANIFEST, lambda m: m["settings"].update(socket_mode_enabled=True))
+    leftover = apply_change(HTTP_MANIFEST, lambda manifest: manifest["settings"].update(socket_mode_enabled=True))
     assert only_finding(list(compare_manifests(SOCKET_MANIFEST, leftover))).state == "ok"
 
 
 def test_missing_command_is_two_problems() -> None:
     findings = list(
-        compare_manifests(HTTP_MANIFEST, apply_change(HTTP_MANIFEST, lambda m: m["features"].pop("slash_commands")))
+        compare_manifests(
+            HTTP_MANIFEST, apply_change(HTTP_MANIFEST, lambda manifest: manifest["features"].pop("slash_commands"))
+        )
     )
     assert [finding.message for finding in findings] == [
         "the url of /handrail is not set in the app",
@@ -321,7 +341,9 @@ def test_reports_exactly_the_differing_events(missing: set[str], extra: set[str]
     findings = list(
         compare_manifests(
             HTTP_MANIFEST,
-            apply_change(HTTP_MANIFEST, lambda m: m["settings"]["event_subscriptions"].update(bot_events=events)),
+            apply_change(
+                HTTP_MANIFEST, lambda manifest: manifest["settings"]["event_subscriptions"].update(bot_events=events)
+            ),
         )
     )
     differences = {(finding.state, finding.message.split()[2]) for finding in exclude_ok(findings)}

@@ -16,7 +16,7 @@ from tests.bot.test_newer_rows import DONE, SET_UNKNOWN_TYPE, SHIP, make_unreada
 from tests.fakes.scripted_model import ScriptedModel
 
 
-async def create_broken_threads(running_bot, database_url: str) -> tuple[str, str]:
+async def create_threads(running_bot, database_url: str) -> tuple[str, str]:
     """Create three threads: one unreadable, one that waits for a person, and one that is done. Return the first two."""
     model = ScriptedModel(DONE, SHIP, SHIP)
     async with running_bot(Database.open(database_url), model) as harness:
@@ -38,7 +38,7 @@ async def scan_url(url: str, *agents: str) -> ThreadScan:
 
 
 async def test_scan_lists_threads_that_cannot_continue(running_bot, database_url) -> None:
-    broken, waiting = await create_broken_threads(running_bot, database_url)
+    broken, waiting = await create_threads(running_bot, database_url)
     scan = await scan_url(database_url, "helper")
     unreadable_threads = AffectedThreads(count=1, thread_ids=(broken,), causes=("ThreadBlessed",))
     assert scan == ThreadScan(scanned=3, unreadable=unreadable_threads)
@@ -47,7 +47,7 @@ async def test_scan_lists_threads_that_cannot_continue(running_bot, database_url
 
 
 async def test_doctor_warns_about_threads_that_cannot_continue(running_bot, database_url) -> None:
-    broken, waiting = await create_broken_threads(running_bot, database_url)
+    broken, waiting = await create_threads(running_bot, database_url)
     settings = Settings.from_variables({"DATABASE_URL": database_url})
     assert not is_left_to_server(settings)
     findings = {finding.name: finding for finding in await asyncio.to_thread(lambda: list(check_database(settings)))}
@@ -55,7 +55,7 @@ async def test_doctor_warns_about_threads_that_cannot_continue(running_bot, data
     expected = f"of all 3 threads, this version cannot read 1 (ThreadBlessed): {broken}"
     assert findings["unreadable"].message == expected
     assert "run the version that wrote them" in (findings["unreadable"].fix or "")
-    assert findings["agents"].message == f"1 threads wait for agents that do not exist here (helper): {waiting}"
+    assert findings["agents"].message == f"1 thread waits for agents that do not exist here (helper): {waiting}"
 
 
 def test_many_threads_are_counted_and_some_named() -> None:
@@ -81,13 +81,16 @@ MISSING_SCOPE_BODY = {"error": {"code": "missing_scope", "message": "this takes 
     [
         (
             httpx.Response(200, json=ThreadScan(scanned=2).model_dump(mode="json")),
-            ["this version can read all 2 threads"],
+            [("ok", "this version can read all 2 threads")],
         ),
-        (httpx.Response(403, json=MISSING_SCOPE_BODY), ["threads were not checked"]),
+        (
+            httpx.Response(403, json=MISSING_SCOPE_BODY),
+            [("warning", "threads were not checked: the token lacks the scope admin")],
+        ),
         (httpx.Response(404, json={"error": {"code": "not_found", "message": "no"}}), []),
         (httpx.Response(200, json={"scanned": "many"}), []),
     ],
 )
-def test_server_with_the_locked_database_is_queried(response: httpx.Response, expected: list[str]) -> None:
+def test_server_with_the_locked_database_is_queried(response: httpx.Response, expected: list[tuple[str, str]]) -> None:
     findings: list[Finding] = list(threads_of_server(make_client(response)))
-    assert [(finding.state, finding.message) for finding in findings] == [("ok", text) for text in expected]
+    assert [(finding.state, finding.message) for finding in findings] == expected

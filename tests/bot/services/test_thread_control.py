@@ -11,7 +11,7 @@ from agents.core.values import person_address
 from storage.database.database import Database
 from storage.event_store import PAGE_SIZE
 from tests.fakes.scripted_model import ScriptedModel
-from tests.harness.tools import RecordingTools
+from tests.harness.tools import ToolCallRecorder
 
 BOB = person_address("bob")
 SHIP = {"intent": "ship", "tag": "v1"}
@@ -24,11 +24,11 @@ async def test_paused_thread_starts_nothing_until_resumed(database: Database, ru
         request = await harness.wait_for_request(thread_id)
         await harness.bot.thread_control.pause(thread_id, BOB)
         await harness.answer_request(request, "approve")
-        await harness.wait_until(thread_id, lambda s: s.status == "paused" and not s.pending_messages)
-        assert harness.recording_tools.runs == []
+        await harness.wait_until(thread_id, lambda state: state.status == "paused" and not state.pending_messages)
+        assert harness.tool_call_recorder.runs == []
         await harness.bot.thread_control.resume(thread_id, BOB)
         await harness.wait_until_at_rest(thread_id)
-        assert len(harness.recording_tools.runs) == 1
+        assert len(harness.tool_call_recorder.runs) == 1
 
 
 async def test_resumed_thread_waits_for_the_answer_again(database: Database, running_bot) -> None:
@@ -44,7 +44,7 @@ async def test_refuses_actions_that_the_status_does_not_allow(database: Database
         thread_id = await harness.post_message("ship v1")
         await harness.wait_for_request(thread_id)
         control = harness.bot.thread_control
-        with pytest.raises(WrongState, match="waiting_for_human"):
+        with pytest.raises(WrongState, match="is waiting for an answer; answer its request"):
             await control.resume(thread_id, BOB)
         await control.pause(thread_id, BOB)
         with pytest.raises(WrongState, match="is paused"):
@@ -73,20 +73,24 @@ async def test_cancel_closes_the_open_request_and_updates_its_card(database: Dat
 
 
 async def test_cancel_waits_for_the_outcome_of_a_running_tool(database: Database, running_bot) -> None:
-    class BlockingTools(RecordingTools):
+    class BlockingRecorder(ToolCallRecorder):
         may_return = threading.Event()
 
         def run(self, key: str, action: str):
             self.may_return.wait(20)
             return super().run(key, action)
 
-    recording_tools = BlockingTools()
-    async with running_bot(database, ScriptedModel({"intent": "look"}), recording_tools=recording_tools) as harness:
+    tool_call_recorder = BlockingRecorder()
+    async with running_bot(
+        database, ScriptedModel({"intent": "look"}), tool_call_recorder=tool_call_recorder
+    ) as harness:
         thread_id = await harness.post_message("look")
-        await harness.wait_until(thread_id, lambda s: s.current_call is not None and s.current_call.phase == "running")
+        await harness.wait_until(
+            thread_id, lambda state: state.current_call is not None and state.current_call.phase == "running"
+        )
         await harness.bot.thread_control.cancel(thread_id, BOB)
-        recording_tools.may_return.set()
-        await harness.wait_until(thread_id, lambda s: s.current_call is None)
+        tool_call_recorder.may_return.set()
+        await harness.wait_until(thread_id, lambda state: state.current_call is None)
         assert (await harness.event_types(thread_id))[-1] == "ToolSucceeded"
         assert (await harness.bot.engine.load(thread_id)).status == "cancelled"
 
@@ -122,10 +126,10 @@ async def test_fork_of_a_long_thread_is_complete_and_one_commit(database: Databa
         await harness.wait_until_at_rest(thread_id)
         pause_event = ThreadPaused(at=harness.clock.now(), actor=BOB, reason="one of many")
         state = (await harness.bot.engine.apply(thread_id, lambda _: [pause_event] * (2 * PAGE_SIZE))).after
-        at_seq, thread_ids = state.version - 1, {thread_id}
-        harness.bot.engine.listeners.append(lambda commit: thread_ids.add(commit.after.thread_id))
+        at_seq, committed_ids = state.version - 1, []
+        harness.bot.engine.listeners.append(lambda commit: committed_ids.append(commit.after.thread_id))
         fork = (await harness.bot.thread_control.fork(thread_id, at_seq, BOB)).after
-        assert thread_ids == {thread_id, fork.thread_id}
+        assert committed_ids == [fork.thread_id]
         assert (fork.version, fork.status, fork.pending_messages) == (at_seq + 1, "done", ())
         assert (await harness.events(fork.thread_id))[:-1] == (await harness.events(thread_id))[:at_seq]
         await harness.check_replay(fork.thread_id)
