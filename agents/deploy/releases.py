@@ -55,7 +55,7 @@ def parse_releases(notes: str) -> tuple[Release, ...]:
 
 def releases_for(releases: Iterable[Release], environment: str) -> tuple[Release, ...]:
     """Return the records of one environment, oldest first."""
-    return tuple(sorted((r for r in releases if r.environment == environment), key=lambda r: r.number))
+    return tuple(sorted((r for r in releases if r.environment == environment), key=lambda release: release.number))
 
 
 def commit_trail(releases: Iterable[Release]) -> tuple[str, ...]:

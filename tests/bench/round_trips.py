@@ -82,11 +82,13 @@ class LoadGenerator:
     async def round_trip(self, thread_id: str | None = None) -> str:
         """Run one round trip in a new or an existing thread, and return the id of the thread."""
         thread_id = await self._post_message(thread_id)
-        state = await self._wait_until(thread_id, lambda s: s.open_request is not None and bool(s.open_request.cards))
+        state = await self._wait_until(
+            thread_id, lambda state: state.open_request is not None and bool(state.open_request.cards)
+        )
         if state.open_request is None:
             raise AssertionError(thread_id)
         await self._approve(state.open_request.id)
-        await self._wait_until(thread_id, lambda s: s.lifecycle == "done" and not s.pending_messages)
+        await self._wait_until(thread_id, lambda state: state.lifecycle == "done" and not state.pending_messages)
         return thread_id
 
     async def _approve(self, request_id: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.databases import DATABASES, drop_if_shared_server
+from tests.databases import DATABASES, drop_if_server_outlives_tests
 from tests.harness import bot as bot_harness
 
 RunBot = Callable[..., AbstractAsyncContextManager[bot_harness.BotHarness]]
@@ -38,7 +38,7 @@ def bot_setup(request: pytest.FixtureRequest) -> BotSetup:
 def database_url(bot_setup: BotSetup, tmp_path: Path) -> Iterator[str]:
     url = DATABASES[bot_setup.database](tmp_path)
     yield url
-    drop_if_shared_server(url)
+    drop_if_server_outlives_tests(url)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from storage.database.database import Database
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.bot import RecordingChannel
 from tests.harness.people import PEOPLE, with_addresses
-from tests.harness.tools import RecordingTools, build_tools
+from tests.harness.tools import ToolCallRecorder, build_tools
 
 SHIP = {"intent": "ship", "tag": "v1"}
 DONE = DoneForNow(message="Done.")
@@ -29,7 +29,7 @@ def rules_with_terms(**terms) -> tuple[Rule, ...]:
 def roster_with_phones(rules: tuple[Rule, ...]) -> Roster:
     """Return the harness's roster with these rules and with phone numbers for Bob and Carol."""
     people = with_addresses(PEOPLE, bob=("terminal:bob", "sms:+15550002"), carol=("terminal:carol", "sms:+15550003"))
-    helper = Agent(name="helper", purpose="helps", instructions="Help.", tools=build_tools(RecordingTools()))
+    helper = Agent(name="helper", purpose="helps", instructions="Help.", tools=build_tools(ToolCallRecorder()))
     return Roster({"helper": helper}, Policy(rules=rules, people=people))
 
 
@@ -41,7 +41,7 @@ async def test_expiry_runs_nothing_and_the_model_sees_a_timeout(database: Databa
         harness.clock.advance(minutes=30)
         await harness.wait_until_at_rest(thread_id)
         assert "a timeout, not a refusal" in model.received[-1].prompt.user
-        assert harness.recording_tools.runs == []
+        assert harness.tool_call_recorder.runs == []
         with pytest.raises(AlreadySettled, match="no answer in time"):
             await harness.answer_request(request, "approve")
         request_after = await harness.bot.approvals.find_request(request.id)
@@ -55,7 +55,7 @@ async def test_answer_just_before_expiry_counts(database: Database, running_bot)
         harness.clock.advance(seconds=59.999)
         await harness.answer_request(request, "approve")
         await harness.wait_until_at_rest(thread_id)
-        assert len(harness.recording_tools.runs) == 1
+        assert len(harness.tool_call_recorder.runs) == 1
 
 
 async def test_expiry_during_a_downtime_is_recorded_at_the_next_start(database_url: str, running_bot) -> None:
@@ -66,7 +66,7 @@ async def test_expiry_during_a_downtime_is_recorded_at_the_next_start(database_u
         await harness.wait_for_request(thread_id)
         clock = harness.clock
     clock.advance(days=2)
-    async with running_bot(Database.open(database_url), ScriptedModel(DONE), clock=clock, run="b") as harness:
+    async with running_bot(Database.open(database_url), ScriptedModel(DONE), clock=clock, id_prefix="b") as harness:
         await harness.wait_until_at_rest(thread_id)
         assert (await harness.event_types(thread_id)).count("RequestExpired") == 1
 
@@ -90,11 +90,11 @@ async def test_hold_pauses_the_thread_and_an_approval_resumes_it(database: Datab
         thread_id = await harness.post_message("ship v1")
         request = await harness.wait_for_request(thread_id)
         harness.clock.advance(minutes=1)
-        await harness.wait_until(thread_id, lambda s: s.status == "paused")
+        await harness.wait_until(thread_id, lambda state: state.status == "paused")
         harness.clock.advance(days=3)
         await harness.answer_request(request, "approve")
         await harness.wait_until_at_rest(thread_id)
-        assert len(harness.recording_tools.runs) == 1
+        assert len(harness.tool_call_recorder.runs) == 1
 
 
 @pytest.mark.parametrize("first", ["the pause", "the expiry"])
@@ -107,7 +107,7 @@ async def test_approval_does_not_end_an_explicit_pause(database: Database, runni
         if first == "the pause":
             await harness.bot.thread_control.pause(thread_id, Address("person:alice"))
         harness.clock.advance(minutes=1)
-        await harness.wait_until(thread_id, lambda s: s.open_request and s.open_request.is_kept_open)
+        await harness.wait_until(thread_id, lambda state: state.open_request and state.open_request.is_kept_open)
         if first == "the expiry":
             await harness.bot.thread_control.pause(thread_id, Address("person:alice"))
         commit = await harness.answer_request(request, "approve")
@@ -115,10 +115,10 @@ async def test_approval_does_not_end_an_explicit_pause(database: Database, runni
             "Your answer was recorded, but the thread is paused by Alice. "
             f"Resume it with `handrail threads resume {thread_id}`."
         )
-        assert (commit.after.status, harness.recording_tools.runs) == ("paused", [])
+        assert (commit.after.status, harness.tool_call_recorder.runs) == ("paused", [])
         await harness.bot.thread_control.resume(thread_id, Address("person:alice"))
         await harness.wait_until_at_rest(thread_id)
-        assert len(harness.recording_tools.runs) == 1
+        assert len(harness.tool_call_recorder.runs) == 1
 
 
 async def test_message_while_a_request_is_open_gets_a_notice(database: Database, running_bot) -> None:
@@ -126,7 +126,7 @@ async def test_message_while_a_request_is_open_gets_a_notice(database: Database,
         thread_id = await harness.post_message("ship v1")
         request = await harness.wait_for_request(thread_id)
         await harness.post_message("ok", thread_id=thread_id)
-        state = await harness.wait_until(thread_id, lambda s: s.last_notice and not s.pending_messages)
+        state = await harness.wait_until(thread_id, lambda state: state.last_notice and not state.pending_messages)
         (notice,) = [event for event in await harness.events(thread_id) if isinstance(event, NoticeGiven)]
         assert notice.text.startswith(f"{request.code} still waits for release (")
         assert f"0 of 2, until 09:30 UTC; /approve {request.code}. A message never approves." in notice.text
@@ -143,10 +143,14 @@ async def test_reminder_resends_card_and_escalation_sends_it_to_others(database:
         thread_id = await harness.post_message("ship v1")
         request = await harness.wait_for_request(thread_id)
         harness.clock.advance(seconds=60)
-        await harness.wait_until(thread_id, lambda s: s.requests[0].reminded == 1 and not s.pending_messages)
+        await harness.wait_until(
+            thread_id, lambda state: state.requests[0].reminded == 1 and not state.pending_messages
+        )
         assert sms.sent == []
         harness.clock.advance(seconds=60)
-        await harness.wait_until(thread_id, lambda s: s.requests[0].escalated == 1 and not s.pending_messages)
+        await harness.wait_until(
+            thread_id, lambda state: state.requests[0].escalated == 1 and not state.pending_messages
+        )
         assert sorted(to for to, _, _ in sms.sent) == ["sms:+15550002", "sms:+15550003"]
         notices = [event.text for event in await harness.events(thread_id) if isinstance(event, NoticeGiven)]
         expected = [f"{request.code} has no answer yet; I asked {person} by SMS." for person in ("Bob", "Carol")]
@@ -164,7 +168,9 @@ async def test_escalation_to_a_missing_channel_is_recorded(database: Database, r
         thread_id = await harness.post_message("ship v1")
         request = await harness.wait_for_request(thread_id)
         harness.clock.advance(minutes=1)
-        await harness.wait_until(thread_id, lambda s: s.requests[0].escalated == 1 and not s.pending_messages)
+        await harness.wait_until(
+            thread_id, lambda state: state.requests[0].escalated == 1 and not state.pending_messages
+        )
         assert "MessageUndeliverable" in await harness.event_types(thread_id)
         assert [
             card.address for card in (await harness.bot.approvals.find_request(request.id)).undeliverable_cards
@@ -186,7 +192,7 @@ async def test_failing_deadline_of_one_thread_does_not_delay_others(database: Da
         thread_id = await harness.post_message("ship v1")
         await harness.wait_for_request(thread_id)
         await database.transaction(
-            lambda c: c.execute(text("UPDATE thread SET version = 99 WHERE id = :id"), {"id": broken})
+            lambda connection: connection.execute(text("UPDATE thread SET version = 99 WHERE id = :id"), {"id": broken})
         )
         harness.bot.engine.store.clear_cache()
         harness.clock.advance(seconds=60)

@@ -27,7 +27,7 @@ from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness import bot as bot_harness
 from tests.harness.bot import BotHarness, RecordingChannel
-from tests.harness.tools import RecordingTools
+from tests.harness.tools import ToolCallRecorder
 
 ASK_HELPER = AskAgent(agent="helper", message="ship v1")
 SHIP = {"intent": "ship", "tag": "v1"}
@@ -72,7 +72,7 @@ def run_bot_with_main_agent(running_bot, database: Database, model: Model, **set
 
 
 async def list_side_effects(harness: BotHarness) -> list[str]:
-    return [action for _, action in harness.recording_tools.runs if action != "look"]
+    return [action for _, action in harness.tool_call_recorder.runs if action != "look"]
 
 
 async def test_delegate_asks_for_approval_and_delegator_replies(database: Database, run_bot_with_delegation) -> None:
@@ -120,19 +120,19 @@ class RestartingThread:
     def __init__(self, url: str, model: Model) -> None:
         self._url, self._model = url, model
         self.processes = 0
-        self.recording_tools = RecordingTools()
+        self.tool_call_recorder = ToolCallRecorder()
 
     @asynccontextmanager
     async def process(self) -> AsyncIterator[BotHarness]:
         """Start a bot whose worker stops after its first commit."""
         self.processes += 1
-        run = f"r{self.processes}x"
+        id_prefix = f"r{self.processes}x"
         bot_context = run_bot_with_main_agent(
             bot_harness.running_bot,
             Database.open(self._url),
             self._model,
-            run=run,
-            recording_tools=self.recording_tools,
+            id_prefix=id_prefix,
+            tool_call_recorder=self.tool_call_recorder,
         )
         async with bot_context as harness:
             harness.bot.engine.listeners.append(lambda _: harness.worker._stop_event.set())
@@ -149,7 +149,7 @@ class RestartingThread:
                 before = await harness.bot.engine.load(thread_id)
                 if before.status in ("waiting_for_human", "done"):
                     return before
-                await harness.wait_until(thread_id, lambda state, v=before.version: state.version > v)
+                await harness.wait_until(thread_id, lambda state, version=before.version: state.version > version)
                 await asyncio.gather(*harness.worker._tasks.values())
                 await harness.check_replay(thread_id)
 
@@ -169,7 +169,9 @@ async def run_story(restarting_thread: RestartingThread, text: str) -> ThreadSta
 
 
 async def load_reply_texts(url: str, thread_id: str) -> list[str]:
-    async with bot_harness.running_bot(Database.open(url), CommandModel(), main_agent=MAIN_AGENT, run="z") as harness:
+    async with bot_harness.running_bot(
+        Database.open(url), CommandModel(), main_agent=MAIN_AGENT, id_prefix="z"
+    ) as harness:
         await harness.check_replay(thread_id)
         return [event.text for event in await harness.events(thread_id) if event.type == "ReplyChosen"]
 
@@ -178,7 +180,7 @@ async def load_reply_texts(url: str, thread_id: str) -> list[str]:
 async def test_delegation_by_commands_survives_a_restart_after_each_step(database_url: str) -> None:
     restarting_thread = RestartingThread(database_url, CommandModel())
     final_state = await run_story(restarting_thread, "have v1 shipped")
-    assert [action for _, action in restarting_thread.recording_tools.runs] == ["look", "ship v1"]
+    assert [action for _, action in restarting_thread.tool_call_recorder.runs] == ["look", "ship v1"]
     assert await load_reply_texts(database_url, final_state.thread_id) == ["did ship v1"]
     assert restarting_thread.processes >= 9
 
@@ -194,7 +196,7 @@ async def test_delegation_by_model_survives_a_restart_after_each_step(database_u
         restarting_thread = RestartingThread(database_url, CommandModel(model))
         final_state = await run_story(restarting_thread, "could v1 go out today?")
         await model.close()
-        assert [action for _, action in restarting_thread.recording_tools.runs] == ["look", "ship v1"]
+        assert [action for _, action in restarting_thread.tool_call_recorder.runs] == ["look", "ship v1"]
         assert await load_reply_texts(database_url, final_state.thread_id) == ["It is out."]
         assert "get v1 out, would you</asked>" in fake.received[1].user
         assert ["ask_agent" in str(prompt.schema) for prompt in fake.received] == [True, False, False, True]
@@ -235,7 +237,7 @@ async def test_message_goes_to_the_active_agent_and_never_approves(database: Dat
         await harness.post_message("yes, go ahead", thread_id=thread_id, person_key="bob")
         await harness.post_message("ship v2", thread_id=thread_id)
         second = (
-            await harness.wait_until(thread_id, lambda s: s.open_request and s.open_request.id != first.id)
+            await harness.wait_until(thread_id, lambda state: state.open_request and state.open_request.id != first.id)
         ).open_request
         assert second is not None
         assert (second.agent, second.arguments) == ("helper", {"tag": "v2"})
@@ -260,16 +262,16 @@ async def test_message_to_a_finished_thread_goes_to_its_main_agent(database: Dat
         thread_id = await harness.post_message("please have v1 shipped")
         await harness.wait_until_at_rest(thread_id)
         await harness.post_message("thanks", thread_id=thread_id)
-        await harness.wait_until(thread_id, lambda s: getattr(s.history[-1], "text", "") == "Welcome.")
+        await harness.wait_until(thread_id, lambda state: getattr(state.history[-1], "text", "") == "Welcome.")
     assert model.received[-1].agent.name == "desk"
 
 
 async def test_three_failures_of_the_delegate_hand_over_to_a_person(database: Database, running_bot) -> None:
-    recording_tools = RecordingTools()
+    tool_call_recorder = ToolCallRecorder()
     move = {"intent": "move"}
     model = ScriptedModel(ASK_HELPER, move, move, move, HELPER_REPLY, FINAL_REPLY)
-    async with running_bot(database, model, main_agent=MAIN_AGENT, recording_tools=recording_tools) as harness:
-        recording_tools.planned_errors = [ToolError("stuck")] * 3
+    async with running_bot(database, model, main_agent=MAIN_AGENT, tool_call_recorder=tool_call_recorder) as harness:
+        tool_call_recorder.planned_errors = [ToolError("stuck")] * 3
         thread_id = await harness.post_message("please have it moved")
         request = await harness.wait_for_request(thread_id)
         assert (request.purpose, request.agent) == ("handover", "helper")
@@ -292,7 +294,7 @@ async def test_delegate_shares_the_budget_of_the_thread(database: Database, runn
 # Crashes while a tool of the delegate runs
 
 
-class HangingTools(RecordingTools):
+class HangingTools(ToolCallRecorder):
     """Tools that perform every action, but never return from the first `move`."""
 
     def __init__(self) -> None:
@@ -309,17 +311,17 @@ class HangingTools(RecordingTools):
 
 
 async def crash_during_move(
-    running_bot, database_url: str, recording_tools: HangingTools, *, is_cancelled: bool = False
+    running_bot, database_url: str, tool_call_recorder: HangingTools, *, is_cancelled: bool = False
 ) -> str:
     """Crash the worker of a thread during `move`, and cancel the thread if `is_cancelled`. Return its id."""
     model = ScriptedModel(ASK_HELPER, {"intent": "move"})
     async with running_bot(
-        Database.open(database_url), model, main_agent=MAIN_AGENT, recording_tools=recording_tools
+        Database.open(database_url), model, main_agent=MAIN_AGENT, tool_call_recorder=tool_call_recorder
     ) as harness:
         thread_id = await harness.post_message("please have it moved")
-        await asyncio.to_thread(recording_tools.move_started.wait, 20)
+        await asyncio.to_thread(tool_call_recorder.move_started.wait, 20)
         await harness.crash()
-        recording_tools.may_return.set()
+        tool_call_recorder.may_return.set()
         assert (await harness.event_types(thread_id))[-1] == "ToolStarted"
         if is_cancelled:
             await harness.bot.thread_control.cancel(thread_id, person_address("bob"))
@@ -327,23 +329,31 @@ async def crash_during_move(
 
 
 async def test_check_of_the_delegate_finds_the_result_after_a_crash(database_url: str, running_bot) -> None:
-    recording_tools = HangingTools()
-    thread_id = await crash_during_move(running_bot, database_url, recording_tools)
+    tool_call_recorder = HangingTools()
+    thread_id = await crash_during_move(running_bot, database_url, tool_call_recorder)
     second_model = ScriptedModel(HELPER_REPLY, FINAL_REPLY)
     async with running_bot(
-        Database.open(database_url), second_model, main_agent=MAIN_AGENT, recording_tools=recording_tools, run="b"
+        Database.open(database_url),
+        second_model,
+        main_agent=MAIN_AGENT,
+        tool_call_recorder=tool_call_recorder,
+        id_prefix="b",
     ) as harness:
         await harness.wait_until_at_rest(thread_id)
-        assert [action for _, action in recording_tools.runs] == ["move"]
+        assert [action for _, action in tool_call_recorder.runs] == ["move"]
         await harness.check_replay(thread_id)
 
 
 async def test_check_also_runs_in_a_cancelled_thread(database_url: str, running_bot) -> None:
-    recording_tools = HangingTools()
-    thread_id = await crash_during_move(running_bot, database_url, recording_tools, is_cancelled=True)
+    tool_call_recorder = HangingTools()
+    thread_id = await crash_during_move(running_bot, database_url, tool_call_recorder, is_cancelled=True)
     async with running_bot(
-        Database.open(database_url), ScriptedModel(), main_agent=MAIN_AGENT, recording_tools=recording_tools, run="b"
+        Database.open(database_url),
+        ScriptedModel(),
+        main_agent=MAIN_AGENT,
+        tool_call_recorder=tool_call_recorder,
+        id_prefix="b",
     ) as harness:
-        state = await harness.wait_until(thread_id, lambda s: s.current_call is None)
+        state = await harness.wait_until(thread_id, lambda state: state.current_call is None)
         assert (state.status, state.history[-1].type) == ("cancelled", "ToolSucceeded")
-        assert [action for _, action in recording_tools.runs] == ["move"]
+        assert [action for _, action in tool_call_recorder.runs] == ["move"]

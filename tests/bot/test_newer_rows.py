@@ -122,9 +122,11 @@ async def test_unreadable_state_is_replayed_from_events(
 ) -> None:
     async with running_bot(Database.open(database_url), ScriptedModel(SHIP), clock=clock) as harness:
         thread_id = await harness.post_message("ship v1")
-        before = await harness.wait_until(thread_id, lambda s: s.open_request is not None and s.open_request.cards)
+        before = await harness.wait_until(
+            thread_id, lambda state: state.open_request is not None and state.open_request.cards
+        )
         await rewrite_json(harness.bot.engine.database, "thread", "state", thread_id, change)
-    async with running_bot(Database.open(database_url), ScriptedModel(DONE), clock=clock, run="b") as harness:
+    async with running_bot(Database.open(database_url), ScriptedModel(DONE), clock=clock, id_prefix="b") as harness:
         database = harness.bot.engine.database
         assert await harness.bot.engine.load(thread_id) == before
         assert len(await read_all_views(database)) == 2
@@ -143,7 +145,9 @@ async def test_thread_with_unreadable_events_is_shown_as_paused(
         request = await harness.wait_for_request(thread_id)
         await make_unreadable(harness.bot.engine.database, thread_id, update)
         await rewrite_json(harness.bot.engine.database, "request", "data", thread_id, add_unknown_field)
-    async with running_bot(Database.open(database_url), ScriptedModel(SHIP, DONE), clock=clock, run="b") as harness:
+    async with running_bot(
+        Database.open(database_url), ScriptedModel(SHIP, DONE), clock=clock, id_prefix="b"
+    ) as harness:
         database = harness.bot.engine.database
         state = await harness.bot.engine.load(thread_id)
         view = thread_view(state, PEOPLE)
@@ -167,15 +171,22 @@ async def test_unreadable_thread_does_not_block_timers_of_others(
         broken = await harness.post_message("ship v1")
         await harness.wait_for_request(broken)
         await make_unreadable(harness.bot.engine.database, broken, SET_UNKNOWN_TYPE)
-        version = await harness.bot.engine.database.transaction(lambda c: load_uncached(c, broken).version)
-    async with running_bot(Database.open(database_url), ScriptedModel(SHIP, DONE), clock=clock, run="b") as harness:
+        version = await harness.bot.engine.database.transaction(
+            lambda connection: load_uncached(connection, broken).version
+        )
+    async with running_bot(
+        Database.open(database_url), ScriptedModel(SHIP, DONE), clock=clock, id_prefix="b"
+    ) as harness:
         clock.advance(seconds=1)
         thread_id = await harness.post_message("ship v1")
         await harness.wait_for_request(thread_id)
         clock.advance(minutes=30)
         await harness.wait_until_at_rest(thread_id)
         assert (await harness.event_types(thread_id)).count("RequestExpired") == 1
-        assert await harness.bot.engine.database.transaction(lambda c: load_uncached(c, broken).version) == version
+        assert (
+            await harness.bot.engine.database.transaction(lambda connection: load_uncached(connection, broken).version)
+            == version
+        )
 
 
 @pytest.mark.parametrize("change", [*CHANGES, None])
@@ -216,7 +227,7 @@ async def test_unreadable_outbox_message_is_rebuilt_from_events(
         thread_id = await harness.post_message("hello")
         await harness.wait_for_error(terminal)
         await rewrite_json(harness.bot.engine.database, "outbox", "message", thread_id, change)
-    async with running_bot(Database.open(database_url), channels=channels, clock=clock, run="b") as harness:
+    async with running_bot(Database.open(database_url), channels=channels, clock=clock, id_prefix="b") as harness:
         clock.advance(seconds=30)
         await harness.wait_until_at_rest(thread_id)
     assert [message.text for _, message, _ in terminal.sent] == ["Done."]
@@ -232,6 +243,13 @@ async def test_message_of_an_unreadable_thread_stays_in_the_outbox(database: Dat
         await make_unreadable(database, thread_id, SET_UNKNOWN_TYPE)
         await rewrite_json(database, "outbox", "message", thread_id, add_unknown_field)
         assert await database.transaction(list_pending) == []
-        assert await database.transaction(lambda c: list_pending_for(c, thread_id, Address("terminal:alice"))) == []
-        remaining = await database.transaction(lambda c: c.execute(text("SELECT count(*) FROM outbox")).scalar_one())
+        assert (
+            await database.transaction(
+                lambda connection: list_pending_for(connection, thread_id, Address("terminal:alice"))
+            )
+            == []
+        )
+        remaining = await database.transaction(
+            lambda connection: connection.execute(text("SELECT count(*) FROM outbox")).scalar_one()
+        )
         assert remaining == 1

@@ -7,12 +7,14 @@ import pytest
 
 from agents.core.errors import AlreadySettled, Forbidden, InvalidAnswer
 from agents.core.event_truncation import MAX_TEXT_BYTES
-from agents.core.requests import MAX_UNCOUNTED_ANSWERS
+from agents.core.requests import MAX_UNCOUNTED_ANSWERS, MAX_UNCOUNTED_ANSWERS_KEPT
 from agents.core.steps import Await, DoneForNow, RequestHumanInput
 from storage.database.database import Database
 from tests.fakes.scripted_model import ScriptedModel
 
 SHIP = {"intent": "ship", "tag": "v1"}
+"""A step as a model writes it; `intent` is the name of the tool."""
+
 DONE = DoneForNow(message="Shipped.")
 ROUND_TRIP_EVENTS = [
     *("ThreadStarted", "MessageReceived", "StepChosen", "ToolCalled", "RequestOpened", "RequestShown"),
@@ -25,10 +27,10 @@ async def test_approved_call_runs_once_and_a_reply_follows(database: Database, r
     async with running_bot(database, ScriptedModel(SHIP, DONE)) as harness:
         thread_id = await harness.post_message("ship v1")
         request = await harness.wait_for_request(thread_id)
-        assert harness.recording_tools.runs == []
+        assert harness.tool_call_recorder.runs == []
         await harness.answer_request(request, "approve")
         await harness.wait_until_at_rest(thread_id)
-        assert [action for _, action in harness.recording_tools.runs] == ["ship v1"]
+        assert [action for _, action in harness.tool_call_recorder.runs] == ["ship v1"]
         assert Counter(await harness.event_types(thread_id)) == Counter(ROUND_TRIP_EVENTS)
         await harness.check_replay(thread_id)
 
@@ -47,11 +49,11 @@ async def test_denial_runs_nothing_and_its_comment_reaches_the_model(database: D
         thread_id = await harness.post_message("ship v1")
         await harness.answer_request(await harness.wait_for_request(thread_id), "deny", comment="use <v2> instead")
         await harness.wait_until_at_rest(thread_id)
-        assert harness.recording_tools.runs == []
+        assert harness.tool_call_recorder.runs == []
         assert 'person_denied by="person:bob">use &lt;v2&gt; instead<' in model.received[-1].prompt.user
 
 
-async def test_requester_and_strangers_cannot_approve(database: Database, running_bot) -> None:
+async def test_requester_and_people_without_the_role_cannot_approve(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(SHIP)) as harness:
         thread_id = await harness.post_message("ship v1", person_key="bob")
         request = await harness.wait_for_request(thread_id)
@@ -73,16 +75,17 @@ async def test_requester_and_strangers_cannot_approve(database: Database, runnin
         assert "mallory" not in str(await harness.events(thread_id))
 
 
-async def test_number_of_recorded_refused_answers_is_limited(database: Database, running_bot) -> None:
+async def test_number_of_recorded_uncounted_answers_is_limited(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(SHIP, DONE)) as harness:
         thread_id = await harness.post_message("ship v1")
         request = await harness.wait_for_request(thread_id)
         for number in range(MAX_UNCOUNTED_ANSWERS + 5):
             with pytest.raises(Forbidden, match="is not allowed to decide"):
                 await harness.answer_request(request, "approve", person_key="alice", comment=f"no {number}")
-        refused_request = await harness.bot.approvals.find_request(request.id)
-        assert [answer.comment for answer in refused_request.answers] == [f"no {n}" for n in range(90, 100)]
-        assert refused_request.refused_count == MAX_UNCOUNTED_ANSWERS
+        updated_request = await harness.bot.approvals.find_request(request.id)
+        kept = range(MAX_UNCOUNTED_ANSWERS - MAX_UNCOUNTED_ANSWERS_KEPT, MAX_UNCOUNTED_ANSWERS)
+        assert [answer.comment for answer in updated_request.answers] == [f"no {number}" for number in kept]
+        assert updated_request.refused_count == MAX_UNCOUNTED_ANSWERS
         assert (await harness.event_types(thread_id)).count("RequestAnswered") == MAX_UNCOUNTED_ANSWERS
         await harness.answer_request(request, "approve")
         await harness.wait_until_at_rest(thread_id)
@@ -125,7 +128,7 @@ async def test_one_of_100_concurrent_answers_wins(database: Database, running_bo
             == 99
         )
         await harness.wait_until_at_rest(thread_id)
-        assert len(harness.recording_tools.runs) == (winner == "bob")
+        assert len(harness.tool_call_recorder.runs) == (winner == "bob")
 
 
 async def test_message_answers_a_question(database: Database, running_bot) -> None:
@@ -144,12 +147,12 @@ async def test_message_answers_a_question(database: Database, running_bot) -> No
 async def test_message_while_an_approval_is_open_never_approves(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(SHIP)) as harness:
         thread_id = await harness.post_message("ship v1")
-        await harness.wait_for_request(thread_id)
-        for text in ("yes", "ok", "approve", "APPROVE A00003", "looks good to me"):
+        request = await harness.wait_for_request(thread_id)
+        for text in ("yes", "ok", "approve", f"APPROVE {request.code}", "looks good to me"):
             await harness.post_message(text, thread_id=thread_id, person_key="bob")
         state = await harness.bot.engine.load(thread_id)
         assert state.status == "waiting_for_human"
-        assert harness.recording_tools.runs == []
+        assert harness.tool_call_recorder.runs == []
 
 
 async def test_new_instruction_supersedes_the_open_approval(database: Database, running_bot) -> None:
@@ -159,13 +162,13 @@ async def test_new_instruction_supersedes_the_open_approval(database: Database, 
         first = await harness.wait_for_request(thread_id)
         await harness.post_message("use v2 instead", thread_id=thread_id)
         second = (
-            await harness.wait_until(thread_id, lambda s: s.open_request and s.open_request.id != first.id)
+            await harness.wait_until(thread_id, lambda state: state.open_request and state.open_request.id != first.id)
         ).open_request
         assert second is not None
         assert second.arguments == {"tag": "v2"}
         with pytest.raises(AlreadySettled, match="replaced by a new instruction"):
             await harness.answer_request(first, "approve")
-        state = await harness.wait_until(thread_id, lambda s: not s.pending_messages)
+        state = await harness.wait_until(thread_id, lambda state: not state.pending_messages)
         assert (await harness.bot.approvals.find_request(first.id)).cards[0].state == "superseded"
         assert state.status == "waiting_for_human"
 
@@ -177,13 +180,15 @@ async def test_new_message_reopens_a_finished_thread(database: Database, running
         thread_id = await harness.post_message("hello")
         await harness.wait_until_at_rest(thread_id)
         await harness.post_message("hello?", thread_id=thread_id)
-        await harness.wait_until(thread_id, lambda s: len([e for e in s.history if e.type == "ReplyChosen"]) == 2)
+        await harness.wait_until(
+            thread_id, lambda state: len([e for e in state.history if e.type == "ReplyChosen"]) == 2
+        )
 
 
 async def test_await_step_ends_at_its_time(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(Await(seconds=600, reason="patience"), DONE)) as harness:
         thread_id = await harness.post_message("wait a bit")
-        await harness.wait_until(thread_id, lambda s: s.status == "waiting_for_time")
+        await harness.wait_until(thread_id, lambda state: state.status == "waiting_for_time")
         harness.clock.advance(minutes=10)
         await harness.wait_until_at_rest(thread_id)
         assert "TimerFired" in await harness.event_types(thread_id)

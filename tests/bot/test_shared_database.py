@@ -22,7 +22,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.postgres_proxy import postgres_proxy
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.bot import WAIT_TIMEOUT_SECONDS, BotHarness, running_bot
-from tests.harness.tools import RecordingTools
+from tests.harness.tools import ToolCallRecorder
 
 SHIP = {"intent": "ship", "tag": "v1"}
 DONE = DoneForNow(message="Done.")
@@ -45,11 +45,11 @@ class ShippingModel:
 
 @pytest.fixture
 async def two_bots(postgres_url: str) -> AsyncIterator[tuple[BotHarness, BotHarness]]:
-    clock, recording_tools, model = FakeClock(), RecordingTools(), ShippingModel()
-    shared_options = {"clock": clock, "recording_tools": recording_tools, "has_job_queue": True}
+    clock, tool_call_recorder, model = FakeClock(), ToolCallRecorder(), ShippingModel()
+    shared_options = {"clock": clock, "tool_call_recorder": tool_call_recorder, "has_job_queue": True}
     async with (
-        running_bot(Database.open(postgres_url), model, run="a", **shared_options) as first,
-        running_bot(Database.open(postgres_url), model, run="b", **shared_options) as second,
+        running_bot(Database.open(postgres_url), model, id_prefix="a", **shared_options) as first,
+        running_bot(Database.open(postgres_url), model, id_prefix="b", **shared_options) as second,
     ):
         yield first, second
 
@@ -67,7 +67,7 @@ async def open_thread(harness: BotHarness, claim: IdempotencyClaim) -> CommitRes
     )
 
 
-async def test_concurrent_duplicates_create_one_thread_and_replay_the_reply(two_bots) -> None:
+async def test_concurrent_duplicates_open_one_thread_and_return_the_same_reply(two_bots) -> None:
     claim = IdempotencyClaim("terminal:alice", ("once",), fingerprint="f")
     commits = await asyncio.gather(*(open_thread(harness, claim) for harness in two_bots for _ in range(10)))
     (thread_id,) = {commit.duplicate_of.reply if commit.duplicate_of else commit.after.thread_id for commit in commits}
@@ -96,7 +96,7 @@ async def test_concurrent_messages_are_all_recorded_in_one_order(two_bots) -> No
         assert (await harness.bot.engine.load(thread_id)).version == len(await harness.events(thread_id))
 
 
-async def test_one_of_100_answers_to_two_processes_wins(two_bots) -> None:
+async def test_one_of_100_answers_to_two_bots_wins(two_bots) -> None:
     thread_id = (await open_thread(two_bots[0], IdempotencyClaim("terminal:alice", ("once",)))).after.thread_id
     request = await two_bots[0].wait_for_request(thread_id)
     attempts = [(harness, person_key) for person_key in ("bob", "carol") for harness in two_bots for _ in range(25)]
@@ -115,7 +115,7 @@ async def test_one_of_100_answers_to_two_processes_wins(two_bots) -> None:
         == 99
     )
     await two_bots[1].wait_until_at_rest(thread_id)
-    assert [action for _, action in two_bots[0].recording_tools.runs] == ["ship v1"]
+    assert [action for _, action in two_bots[0].tool_call_recorder.runs] == ["ship v1"]
     assert (await two_bots[1].event_types(thread_id)).count("RequestAnswered") == 1
 
 
@@ -131,8 +131,8 @@ async def test_retry_after_a_lost_commit_response_finds_the_commit(postgres_url:
             await harness.wait_for_request(duplicate.duplicate_of.thread_id)
 
 
-class BlockingTools(RecordingTools):
-    """Tools in which each attempt blocks until it is released. More attempts than expected fail."""
+class BlockingRecorder(ToolCallRecorder):
+    """Recorder in which each attempt blocks until it is released. More attempts than expected fail."""
 
     def __init__(self, attempts: int) -> None:
         super().__init__()
@@ -160,22 +160,22 @@ async def wait_until_idle(harness: BotHarness) -> None:
     assert not harness.bot.backend.worker._tasks
 
 
-async def test_resumed_worker_does_not_overwrite_new_owner(postgres_url: str) -> None:
+async def test_stalled_worker_does_not_overwrite_new_owner(postgres_url: str) -> None:
     """A worker that stalled during a tool continues after another worker has started the tool again."""
-    recording_tools = BlockingTools(attempts=2)
+    tool_call_recorder = BlockingRecorder(attempts=2)
     model = ScriptedModel({"intent": "look"})
-    async with running_bot(Database.open(postgres_url), model, recording_tools=recording_tools) as stalled:
+    async with running_bot(Database.open(postgres_url), model, tool_call_recorder=tool_call_recorder) as stalled:
         thread_id = await stalled.post_message("look")
-        await recording_tools.wait_until_started(0)
+        await tool_call_recorder.wait_until_started(0)
         async with running_bot(
-            Database.open(postgres_url), ScriptedModel(DONE), recording_tools=recording_tools, run="b"
+            Database.open(postgres_url), ScriptedModel(DONE), tool_call_recorder=tool_call_recorder, id_prefix="b"
         ) as successor:
-            await recording_tools.wait_until_started(1)
+            await tool_call_recorder.wait_until_started(1)
             before = await successor.event_types(thread_id)
-            await recording_tools.release(0)
+            await tool_call_recorder.release(0)
             await wait_until_idle(stalled)
             assert await successor.event_types(thread_id) == before
-            await recording_tools.release(1)
+            await tool_call_recorder.release(1)
             await successor.wait_until_at_rest(thread_id)
             types = await successor.event_types(thread_id)
             assert (types.count("ToolStarted"), types.count("ToolSucceeded")) == (2, 1)
@@ -184,18 +184,18 @@ async def test_resumed_worker_does_not_overwrite_new_owner(postgres_url: str) ->
             await successor.check_replay(thread_id)
 
 
-async def test_resumed_worker_writes_nothing_after_the_thread_is_done(postgres_url: str) -> None:
-    recording_tools = BlockingTools(attempts=2)
+async def test_stalled_worker_writes_nothing_after_the_thread_is_done(postgres_url: str) -> None:
+    tool_call_recorder = BlockingRecorder(attempts=2)
     model = ScriptedModel({"intent": "look"})
-    async with running_bot(Database.open(postgres_url), model, recording_tools=recording_tools) as stalled:
+    async with running_bot(Database.open(postgres_url), model, tool_call_recorder=tool_call_recorder) as stalled:
         thread_id = await stalled.post_message("look")
-        await recording_tools.wait_until_started(0)
+        await tool_call_recorder.wait_until_started(0)
         async with running_bot(
-            Database.open(postgres_url), ScriptedModel(DONE), recording_tools=recording_tools, run="b"
+            Database.open(postgres_url), ScriptedModel(DONE), tool_call_recorder=tool_call_recorder, id_prefix="b"
         ) as successor:
-            await recording_tools.release(1)
+            await tool_call_recorder.release(1)
             await successor.wait_until_at_rest(thread_id)
             before = await successor.event_types(thread_id)
-            await recording_tools.release(0)
+            await tool_call_recorder.release(0)
             await wait_until_idle(stalled)
             assert await successor.event_types(thread_id) == before

@@ -7,7 +7,7 @@ from agents.core.steps import CallTool, DoneForNow
 from agents.core.tools import Tool, ToolContext, ToolResult, tool
 from storage.database.database import Database
 from tests.fakes.scripted_model import ScriptedModel
-from tests.harness.tools import RecordingTools, build_tools
+from tests.harness.tools import ToolCallRecorder, build_tools
 
 DONE = DoneForNow(message="Done.")
 PAY = CallTool(tool="pay", arguments={})
@@ -25,35 +25,35 @@ def read_stock(context: ToolContext) -> ToolResult:
     return ToolResult(summary="three left")
 
 
-def build_agent(recording_tools: RecordingTools, *extra_tools: Tool, prefetch: tuple[str, ...] = ()) -> Agent:
-    tools = (*build_tools(recording_tools), *extra_tools)
+def build_agent(tool_call_recorder: ToolCallRecorder, *extra_tools: Tool, prefetch: tuple[str, ...] = ()) -> Agent:
+    tools = (*build_tools(tool_call_recorder), *extra_tools)
     return Agent(name="desk", purpose="helps", instructions="Help.", tools=tools, prefetch=prefetch)
 
 
 @pytest.mark.parametrize("prefetch", [(), ("read_mail",)])
 async def test_allowed_tool_needs_approval_after_untrusted_content(database: Database, running_bot, prefetch) -> None:
     first_steps = () if prefetch else (CallTool(tool="read_mail", arguments={}),)
-    recording_tools = RecordingTools()
-    agent = build_agent(recording_tools, read_mail, prefetch=prefetch)
+    tool_call_recorder = ToolCallRecorder()
+    agent = build_agent(tool_call_recorder, read_mail, prefetch=prefetch)
     async with running_bot(
-        database, ScriptedModel(*first_steps, PAY, DONE), recording_tools=recording_tools, main_agent=agent
+        database, ScriptedModel(*first_steps, PAY, DONE), tool_call_recorder=tool_call_recorder, main_agent=agent
     ) as harness:
         thread_id = await harness.post_message("look after my mail")
         request = await harness.wait_for_request(thread_id)
         assert request.policy.rule == "pay's own default, untrusted content"
-        assert recording_tools.runs == []
+        assert tool_call_recorder.runs == []
         await harness.answer_request(request, "approve", person_key="alice")
         await harness.wait_until_at_rest(thread_id)
-        assert [action for _, action in recording_tools.runs] == ["pay"]
+        assert [action for _, action in tool_call_recorder.runs] == ["pay"]
         await harness.check_replay(thread_id)
 
 
 async def test_allowed_tool_runs_after_trusted_content(database: Database, running_bot) -> None:
-    recording_tools = RecordingTools()
+    tool_call_recorder = ToolCallRecorder()
     model = ScriptedModel(CallTool(tool="read_stock", arguments={}), PAY, DONE)
     async with running_bot(
-        database, model, recording_tools=recording_tools, main_agent=build_agent(recording_tools, read_stock)
+        database, model, tool_call_recorder=tool_call_recorder, main_agent=build_agent(tool_call_recorder, read_stock)
     ) as harness:
         thread_id = await harness.post_message("order more")
         await harness.wait_until_at_rest(thread_id)
-        assert [action for _, action in recording_tools.runs] == ["pay"]
+        assert [action for _, action in tool_call_recorder.runs] == ["pay"]

@@ -173,9 +173,9 @@ def check_approvals_precede_calls(snapshot: SystemSnapshot) -> Iterator[str]:
 def check_side_effects_are_not_repeated(snapshot: SystemSnapshot) -> Iterator[str]:
     runs = Counter(side_effect["key"] for side_effect in snapshot.side_effects)
     for call in tool_call_histories(snapshot):
-        allowed = {"once": 1 + call.retry_answers, "verifiable": 1 + call.retry_answers}.get(call.effect)
+        allowed = {"once": 1 + call.retry_answers, "verifiable": 1 + call.retry_answers}.get(call.effect_class)
         if allowed is not None and runs[call.key] > allowed:
-            yield f"{call.tool} ({call.effect}) ran {runs[call.key]} times under {call.key}"
+            yield f"{call.tool} ({call.effect_class}) ran {runs[call.key]} times under {call.key}"
     keys = {
         (side_effect["tool"], side_effect["order"], side_effect["key"])
         for side_effect in snapshot.side_effects
@@ -203,7 +203,7 @@ def check_all_work_is_finished(snapshot: SystemSnapshot) -> Iterator[str]:
 @invariant(9, "a person is asked about each unknown outcome")
 def check_unknown_outcomes_open_requests(snapshot: SystemSnapshot) -> Iterator[str]:
     for call in tool_call_histories(snapshot):
-        requests = sum(purpose == "outcome" for purpose in call.requests.values())
+        requests = sum(purpose == "outcome" for purpose in call.request_purposes.values())
         if requests != len(call.unknown_outcome_events):
             yield f"{call.key} has {len(call.unknown_outcome_events)} unknown outcomes and {requests} requests"
 
@@ -212,7 +212,7 @@ def check_unknown_outcomes_open_requests(snapshot: SystemSnapshot) -> Iterator[s
 def check_unknown_outcomes_are_reported(snapshot: SystemSnapshot) -> Iterator[str]:
     shown = {entry["request"] for entry in snapshot.sent_messages if entry["kind"] == "card"}
     for call in tool_call_histories(snapshot):
-        for request in (r for r, purpose in call.requests.items() if purpose == "outcome" and r not in shown):
+        for request in (r for r, purpose in call.request_purposes.items() if purpose == "outcome" and r not in shown):
             yield f"no card of {request} was sent"
     threads_with_reply = {
         entry["key"].partition(":")[0]

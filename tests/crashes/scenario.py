@@ -26,24 +26,24 @@ PROCESS_LAYOUTS: Mapping[str, tuple[str, ...]] = {
 SINGLE_PROCESS_DATABASES = ("sqlite",)
 """Databases that allow one process only."""
 
-SETTINGS: Sequence[tuple[str, str]] = [
+DEPLOYMENTS: Sequence[tuple[str, str]] = [
     (database, layout)
     for layout, roles in PROCESS_LAYOUTS.items()
     for database in DATABASES
     if len(roles) == 1 or database not in SINGLE_PROCESS_DATABASES
 ]
-"""All settings of crash tests: each database with each process layout it allows."""
-SINGLE_PROCESS_SETTINGS = [setting for setting in SETTINGS if len(PROCESS_LAYOUTS[setting[1]]) == 1]
-MULTI_PROCESS_SETTINGS = [setting for setting in SETTINGS if setting not in SINGLE_PROCESS_SETTINGS]
+"""All deployments of crash tests: each database with each process layout it allows."""
+SINGLE_PROCESS_DEPLOYMENTS = [deployment for deployment in DEPLOYMENTS if len(PROCESS_LAYOUTS[deployment[1]]) == 1]
+MULTI_PROCESS_DEPLOYMENTS = [deployment for deployment in DEPLOYMENTS if deployment not in SINGLE_PROCESS_DEPLOYMENTS]
 
 
-def setting_id(setting: tuple[str, str]) -> str:
-    """Return the id of a setting in test names."""
-    database, layout = setting
+def deployment_id(deployment: tuple[str, str]) -> str:
+    """Return the id of a deployment in test names."""
+    database, layout = deployment
     return f"{layout} on {database}"
 
 
-multi_process = pytest.mark.parametrize("scenario", MULTI_PROCESS_SETTINGS, ids=setting_id, indirect=True)
+multi_process = pytest.mark.parametrize("scenario", MULTI_PROCESS_DEPLOYMENTS, ids=deployment_id, indirect=True)
 """Parametrizes a test that needs several processes."""
 
 SHORT_HEARTBEAT_TIMEOUT_SECONDS = 2.0

@@ -15,7 +15,7 @@ from tests.crashes.crash_cases import (
     LostCommitCase,
 )
 from tests.crashes.process_pool import wait_until
-from tests.crashes.scenario import CrashScenario, setting_id
+from tests.crashes.scenario import CrashScenario, deployment_id
 from tests.crashes.simulated_users import TASKS, ConcurrentUsers, requester_and_responder, task_function
 from tests.crashes.snapshot import SystemSnapshot
 from tests.crashes.tool_calls import tool_call_histories
@@ -40,7 +40,7 @@ def test_restart_after_kill_at_named_point_recovers(case: CrashCase, scenario: C
     assert_recovery_after_kill(case, scenario)
 
 
-@pytest.mark.parametrize("scenario", [("postgresql", "one process")], ids=setting_id, indirect=True)
+@pytest.mark.parametrize("scenario", [("postgresql", "one process")], ids=deployment_id, indirect=True)
 @pytest.mark.parametrize("case", JOB_CRASH_CASES, ids=[case.name for case in JOB_CRASH_CASES])
 def test_job_of_killed_process_is_done_again_or_found_done(case: CrashCase, scenario: CrashScenario) -> None:
     assert_recovery_after_kill(case, scenario)

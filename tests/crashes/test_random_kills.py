@@ -15,11 +15,11 @@ from tests.crashes.checker import find_violations
 from tests.crashes.crash_cases import CRASH_CASES
 from tests.crashes.retrying_client import RetryingClient
 from tests.crashes.scenario import (
-    MULTI_PROCESS_SETTINGS,
+    MULTI_PROCESS_DEPLOYMENTS,
     SHORT_HEARTBEAT_TIMEOUT_SECONDS,
-    SINGLE_PROCESS_SETTINGS,
+    SINGLE_PROCESS_DEPLOYMENTS,
     CrashScenario,
-    setting_id,
+    deployment_id,
 )
 from tests.crashes.simulated_users import ConcurrentUsers, Requester, Responder, random_task
 from tests.crashes.snapshot import SystemSnapshot
@@ -35,20 +35,20 @@ MAX_LIFETIME_SECONDS = 0.35
 
 One in five is killed within this time of its very start, so that some die while starting.
 """
-KILL_SETTINGS = [SINGLE_PROCESS_SETTINGS[0], *MULTI_PROCESS_SETTINGS]
+KILL_DEPLOYMENTS = [SINGLE_PROCESS_DEPLOYMENTS[0], *MULTI_PROCESS_DEPLOYMENTS]
 """One process on SQLite, and several on PostgreSQL."""
 KILL_POINTS = sorted({case.kill_point for case in CRASH_CASES})
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Generate a test for each round; each setting gets its share of the kills."""
+    """Generate a test for each round; each deployment gets its share of the kills."""
     if "kills" in metafunc.fixturenames:
-        total = -(-metafunc.config.getoption("kills") // len(KILL_SETTINGS))
+        total = -(-metafunc.config.getoption("kills") // len(KILL_DEPLOYMENTS))
         rounds = [min(KILLS_PER_ROUND, total - done) for done in range(0, total, KILLS_PER_ROUND)]
         metafunc.parametrize(("round_number", "kills"), list(enumerate(rounds)))
 
 
-@pytest.mark.parametrize("scenario", KILL_SETTINGS, ids=setting_id, indirect=True)
+@pytest.mark.parametrize("scenario", KILL_DEPLOYMENTS, ids=deployment_id, indirect=True)
 def test_random_kills_lose_and_repeat_nothing(
     round_number: int, kills: int, kill_seed: int, scenario: CrashScenario
 ) -> None:

@@ -21,7 +21,7 @@ class ToolCallHistory:
     attempts: list[int] = field(default_factory=list)
     outcomes: list[str] = field(default_factory=list)
     unknown_outcome_events: list[LoggedRow] = field(default_factory=list)
-    requests: dict[str, str] = field(default_factory=dict)
+    request_purposes: dict[str, str] = field(default_factory=dict)
     retry_answers: int = 0
     is_running: bool = False
     has_unknown_outcome: bool = False
@@ -32,9 +32,9 @@ class ToolCallHistory:
         return tool
 
     @property
-    def effect(self) -> str:
-        effect: str = self.called_event.data["effect"]
-        return effect
+    def effect_class(self) -> str:
+        effect_class: str = self.called_event.data["effect"]
+        return effect_class
 
     @property
     def key(self) -> str:
@@ -52,9 +52,8 @@ def _histories_of_log(log: Sequence[LoggedRow]) -> list[ToolCallHistory]:
         data = event.data
         cancelled = cancelled or event.type == "ThreadCancelled"
         if event.type == "ToolCalled":
-            calls[data["call_id"]] = ToolCallHistory(
-                event, outcomes=["refused"] if data["verdict"]["answer"] == "deny" else []
-            )
+            is_denied = data["verdict"]["answer"] == "deny"  # the policy's decision
+            calls[data["call_id"]] = ToolCallHistory(event, outcomes=["refused"] if is_denied else [])
         elif "call_id" in data and data["call_id"] in calls:
             _apply_tool_event(calls[data["call_id"]], event, data, is_cancelled=cancelled)
         else:
@@ -80,11 +79,11 @@ def _apply_tool_event(call: ToolCallHistory, event: LoggedRow, data: Any, *, is_
 
 
 def _apply_other_event(calls: dict[str, ToolCallHistory], event: LoggedRow, data: Any) -> None:
-    """Apply an answer about a call, or the cancellation of its thread."""
+    """Apply an event about a request for a call, or the cancellation of the thread."""
     if event.type == "RequestOpened" and (call := calls.get(data["request"].get("call_id", ""))):
-        call.requests[data["request"]["id"]] = data["request"]["purpose"]
+        call.request_purposes[data["request"]["id"]] = data["request"]["purpose"]
     for call in calls.values():
-        purpose = call.requests.get(data.get("request_id", ""))
+        purpose = call.request_purposes.get(data.get("request_id", ""))
         if purpose is not None:
             _apply_request_event(call, purpose, event, data)
         if event.type == "ThreadCancelled" and not call.outcomes and not call.is_running:
@@ -92,10 +91,10 @@ def _apply_other_event(calls: dict[str, ToolCallHistory], event: LoggedRow, data
 
 
 def _apply_request_event(call: ToolCallHistory, purpose: str, event: LoggedRow, data: Any) -> None:
-    status = data.get("status") if event.type == "RequestAnswered" else event.type
-    if purpose == "tool" and status in ("denied", "RequestExpired", "RequestSuperseded"):
+    status_or_type = data.get("status") if event.type == "RequestAnswered" else event.type
+    if purpose == "tool" and status_or_type in ("denied", "RequestExpired", "RequestSuperseded"):
         call.outcomes.append("refused")
-    if purpose == "outcome" and status == "answered":
+    if purpose == "outcome" and status_or_type == "answered":
         if data["answer"]["text"] == RETRY_CALL:
             call.retry_answers += 1
         else:

@@ -36,7 +36,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.database_clock import DatabaseClock
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.people import PEOPLE
-from tests.harness.tools import RecordingTools, build_tools
+from tests.harness.tools import ToolCallRecorder, build_tools
 
 WAIT_TIMEOUT_SECONDS = 20.0
 FAST_POLL_SECONDS = 0.05
@@ -85,7 +85,7 @@ class BotHarness:
 
     bot: Bot
     clock: FakeClock
-    recording_tools: RecordingTools
+    tool_call_recorder: ToolCallRecorder
     commits: list[CommitResult]
 
     @property
@@ -146,7 +146,9 @@ class BotHarness:
 
     async def wait_for_request(self, thread_id: str) -> Request:
         """Return the thread's open request as soon as a card of it has been delivered."""
-        state = await self.wait_until(thread_id, lambda s: s.open_request is not None and s.open_request.cards)
+        state = await self.wait_until(
+            thread_id, lambda state: state.open_request is not None and state.open_request.cards
+        )
         assert state.open_request is not None
         return state.open_request
 
@@ -156,7 +158,7 @@ class BotHarness:
             await channel.error_raised.wait()
 
     async def wait_until_at_rest(self, thread_id: str, status: str = "done") -> ThreadState:
-        return await self.wait_until(thread_id, lambda s: s.status == status and not s.pending_messages)
+        return await self.wait_until(thread_id, lambda state: state.status == status and not state.pending_messages)
 
     async def events(self, thread_id: str) -> list[Event]:
         events = await self.bot.engine.database.transaction(lambda connection: events_after(connection, thread_id))
@@ -174,14 +176,14 @@ class BotHarness:
 class SequentialIds:
     """Generator of sequential ids and codes, so that a test can predict them."""
 
-    def __init__(self, run: str) -> None:
-        self._run, self._numbers = run, count(1)
+    def __init__(self, id_prefix: str) -> None:
+        self._prefix, self._numbers = id_prefix, count(1)
 
     def new_id(self) -> str:
-        return f"{self._run}{next(self._numbers):05}"
+        return f"{self._prefix}{next(self._numbers):05}"
 
     def new_code(self) -> str:
-        return f"{self._run.upper()}{next(self._numbers):05}"
+        return f"{self._prefix.upper()}{next(self._numbers):05}"
 
 
 async def _cancel_tasks(worker: EmbeddedWorker) -> None:
@@ -202,8 +204,8 @@ def _database_follows_clock(clock: FakeClock, database: Database) -> Iterator[No
     clock.followers.remove(follower)
 
 
-def _queue_assignment(run: str, clock: FakeClock) -> QueueAssignment:
-    return QueueAssignment(Process(run, "up", "here", 1, QUEUES, 32, clock.now()), dict.fromkeys(QUEUES, 32))
+def _queue_assignment(process_id: str, clock: FakeClock) -> QueueAssignment:
+    return QueueAssignment(Process(process_id, "up", "here", 1, QUEUES, 32, clock.now()), dict.fromkeys(QUEUES, 32))
 
 
 def _use_real_time(heartbeat: ProcessHeartbeat | None) -> ProcessHeartbeat | None:
@@ -231,30 +233,30 @@ async def running_bot(
     *,
     has_job_queue: bool = False,
     clock: FakeClock | None = None,
-    recording_tools: RecordingTools | None = None,
+    tool_call_recorder: ToolCallRecorder | None = None,
     rules: tuple[Rule, ...] = (),
     channels: Mapping[str, Channel | PullChannel] | None = None,
-    run: str = "a",
+    id_prefix: str = "a",
     main_agent: Agent | None = None,
     roster: Roster | None = None,
     **agent_settings: object,
 ) -> AsyncIterator[BotHarness]:
     """Start a bot, yield its harness and stop it; then check that a scripted model was used up.
 
-    Open the same database again with another `run` (the prefix of ids) to test a restart. The agent of every thread is
+    Open the same database again with another `id_prefix` to test a restart. The agent of every thread is
     `main_agent`, by default the helper; a `roster` replaces both. With `has_job_queue` the bot executes the jobs in the
     database, otherwise it has an embedded worker.
     """
-    clock, recording_tools = clock or FakeClock(), recording_tools or RecordingTools()
-    sequence = SequentialIds(run)
+    clock, tool_call_recorder = clock or FakeClock(), tool_call_recorder or ToolCallRecorder()
+    sequence = SequentialIds(id_prefix)
     helper = Agent(
-        name="helper", purpose="helps", instructions="Help.", tools=build_tools(recording_tools), **agent_settings
+        name="helper", purpose="helps", instructions="Help.", tools=build_tools(tool_call_recorder), **agent_settings
     )  # type: ignore[arg-type]  # settings of the test
     bot_clock = Clock(now=clock.now, jitter=lambda: 1.0, monotonic=clock.monotonic)
     agents = {agent.name: agent for agent in ([main_agent, helper] if main_agent else [helper])}
     roster = roster or Roster(agents, Policy(rules=rules, people=PEOPLE))
     model = model or ScriptedModel()
-    assignment = _queue_assignment(run, clock) if has_job_queue else None
+    assignment = _queue_assignment(id_prefix, clock) if has_job_queue else None
     bot = bootstrap(
         database,
         roster,
@@ -275,7 +277,7 @@ async def running_bot(
         await bot.start()
         _stop_sweeper(bot)
         try:
-            yield BotHarness(bot, clock, recording_tools, commits)
+            yield BotHarness(bot, clock, tool_call_recorder, commits)
         finally:
             await bot.stop(grace_seconds=5)
     if isinstance(model, ScriptedModel):

@@ -30,7 +30,7 @@ from tests.fakes.slack.person import Person as Teammate
 from tests.fakes.slack.slack import FakeSlack, fake_slack
 from tests.harness.bot import BotHarness
 from tests.harness.people import SLACK_PEOPLE, SLACK_USERS
-from tests.harness.tools import RecordingTools, build_tools
+from tests.harness.tools import ToolCallRecorder, build_tools
 
 OPS = "C0OPS"
 Transport = Literal["http", "socket"]
@@ -89,23 +89,29 @@ async def slack_bot_in(
     model: Model | None = None,
     *,
     transport: Transport = "http",
-    recording_tools: RecordingTools | None = None,
+    tool_call_recorder: ToolCallRecorder | None = None,
     rules: tuple[Rule, ...] = (),
-    run: str = "a",
+    id_prefix: str = "a",
     tools: tuple[Tool, ...] = (),
     other_agents: tuple[Agent, ...] = (),
     **agent: Any,
 ) -> AsyncIterator[SlackHarness]:
     """Run a bot in an existing fake Slack. Its agent has `tools` in addition to those of `build_tools`."""
-    clock, recording_tools = slack.workspace.clock, recording_tools or RecordingTools()
-    all_tools = (*build_tools(recording_tools), *tools)
+    clock, tool_call_recorder = slack.workspace.clock, tool_call_recorder or ToolCallRecorder()
+    all_tools = (*build_tools(tool_call_recorder), *tools)
     helper = Agent(name="helper", purpose="helps", instructions="Help.", tools=all_tools, **agent)
     roster = Roster({agent.name: agent for agent in (helper, *other_agents)}, Policy(rules=rules, people=SLACK_PEOPLE))
     account = _slack_account(slack, transport)
     channel = build_slack_channel(account, Clock(now=clock.now, monotonic=clock.monotonic), clock.sleep)
     channels = channels_by_scheme((*CHANNELS, channel))
     async with run_bot(
-        database, model, clock=clock, recording_tools=recording_tools, channels=channels, roster=roster, run=run
+        database,
+        model,
+        clock=clock,
+        tool_call_recorder=tool_call_recorder,
+        channels=channels,
+        roster=roster,
+        id_prefix=id_prefix,
     ) as bot:
         bot.bot.closers.append(channel.close)
         async with _serve(bot, account, slack, transport) as url:

@@ -1,6 +1,6 @@
 """Test harness: real server processes with a real repository, and a fake Slack that uses the wall clock.
 
-    async with running_slack_server(folder, Setting("sqlite", "http")) as harness:
+    async with running_slack_server(folder, Deployment("sqlite", "http")) as harness:
         root = await harness.alice.mention_bot("deploy v1.4.0 to production", channel=OPS)
         card = await harness.bob.wait_for_card(root, approval="push_release_tag")
         await harness.kill()
@@ -25,7 +25,7 @@ from tests.crashes.journals import Journals
 from tests.crashes.process_pool import wait_until
 from tests.crashes.slack_journal import posted_messages
 from tests.crashes.snapshot import SystemSnapshot, snapshot_connection, unfinished_thread_ids
-from tests.databases import DATABASES, drop_if_shared_server
+from tests.databases import DATABASES, drop_if_server_outlives_tests
 from tests.fakes.clock import WallClock
 from tests.fakes.slack.card import Card
 from tests.fakes.slack.delivery import FAST_RETRY_DELAYS
@@ -43,7 +43,7 @@ SECRET_KEY = "a-key-that-signs-buttons-in-every-process"
 
 
 @dataclass(frozen=True)
-class Setting:
+class Deployment:
     """Database, transport of Slack events, and the `handrail` command of each of the bot's processes."""
 
     database: str
@@ -151,32 +151,34 @@ class SlackServerHarness:
 
 
 @asynccontextmanager
-async def running_slack_server(folder: Path, setting: Setting) -> AsyncIterator[SlackServerHarness]:
+async def running_slack_server(folder: Path, deployment: Deployment) -> AsyncIterator[SlackServerHarness]:
     """Start a server with Slack; at the end, wait until the bot has handled all events from Slack."""
     (folder / "handrail.toml").write_text(to_toml(SERVER_PEOPLE))
-    url = DATABASES[setting.database](folder)
+    url = DATABASES[deployment.database](folder)
     try:
         async with (
-            fake_slack(WallClock(), socket_mode=setting.transport == "socket", retry_delays=FAST_RETRY_DELAYS) as slack,
-            _start(folder, setting, url, slack) as harness,
+            fake_slack(
+                WallClock(), socket_mode=deployment.transport == "socket", retry_delays=FAST_RETRY_DELAYS
+            ) as slack,
+            _start(folder, deployment, url, slack) as harness,
         ):
             yield harness
     finally:
-        drop_if_shared_server(url)
+        drop_if_server_outlives_tests(url)
 
 
 @asynccontextmanager
-async def _start(folder: Path, setting: Setting, url: str, slack: FakeSlack) -> AsyncIterator[SlackServerHarness]:
+async def _start(folder: Path, deployment: Deployment, url: str, slack: FakeSlack) -> AsyncIterator[SlackServerHarness]:
     environment = {
         **server_environment(folder),
-        **_slack_variables(slack, setting),
+        **_slack_variables(slack, deployment),
         "DATABASE_URL": url,
         "SECRET_KEY": SECRET_KEY,
     }
-    servers = ServerProcesses(folder, environment, setting.commands)
+    servers = ServerProcesses(folder, environment, deployment.commands)
     people = (slack.add_person(name, SLACK_USERS[name]) for name in ("alice", "bob", "eve"))
     harness = SlackServerHarness(servers, slack, url, *people)
-    if setting.transport == "http":
+    if deployment.transport == "http":
         slack.set_bot_url(servers.url + EVENTS_PATH)
     try:
         await harness.start()
@@ -188,7 +190,7 @@ async def _start(folder: Path, setting: Setting, url: str, slack: FakeSlack) -> 
         await harness.kill()
 
 
-def _slack_variables(slack: FakeSlack, setting: Setting) -> dict[str, str]:
+def _slack_variables(slack: FakeSlack, deployment: Deployment) -> dict[str, str]:
     app = slack.app
     variables = {"http": {"SLACK_SIGNING_SECRET": app.signing_secret}, "socket": {"SLACK_APP_TOKEN": app.app_token}}
-    return {"SLACK_BOT_TOKEN": app.bot_token, "SLACK_API_URL": slack.base_url, **variables[setting.transport]}
+    return {"SLACK_BOT_TOKEN": app.bot_token, "SLACK_API_URL": slack.base_url, **variables[deployment.transport]}

@@ -1,4 +1,4 @@
-"""The main scenario on Slack with real server processes, and kill -9 after any of its steps."""
+"""The main scenario on Slack with real server processes, and kill -9 after any of its stages."""
 
 import asyncio
 import random
@@ -9,20 +9,20 @@ from pathlib import Path
 import pytest
 
 from tests.crashes.checker import find_violations
-from tests.harness.slack_server import OPS, Setting, SlackServerHarness, running_slack_server
+from tests.harness.slack_server import OPS, Deployment, SlackServerHarness, running_slack_server
 
-SQLITE_HTTP, POSTGRESQL_SOCKET = Setting("sqlite", "http"), Setting("postgresql", "socket")
-SQLITE_SOCKET, POSTGRESQL_HTTP = Setting("sqlite", "socket"), Setting("postgresql", "http")
-SEPARATE_PROCESSES_HTTP = Setting("postgresql", "http", ("web", "worker", "clock"))
+SQLITE_HTTP, POSTGRESQL_SOCKET = Deployment("sqlite", "http"), Deployment("postgresql", "socket")
+SQLITE_SOCKET, POSTGRESQL_HTTP = Deployment("sqlite", "socket"), Deployment("postgresql", "http")
+SEPARATE_PROCESSES_HTTP = Deployment("postgresql", "http", ("web", "worker", "clock"))
 SEPARATE_PROCESSES_SOCKET = replace(SEPARATE_PROCESSES_HTTP, transport="socket")
 KILL_COUNT, MAX_LIFETIME_SECONDS = 5, 2.5
 """Number of random kills, and the maximum time from a start to the next kill."""
-STEPS = ("requested", "shown", "rejected", "approved", "settled", "done", "reported")
+STAGES = ("requested", "shown", "rejected", "approved", "settled", "done", "reported")
 TOOL, REQUEST_TEXT = "push_release_tag", "deploy v1.4.0 to production"
 
 
 async def run_scenario(harness: SlackServerHarness) -> AsyncIterator[str]:
-    """Run the scenario, and yield the name of each step after the step is done."""
+    """Run the scenario, and yield the name of each stage after the stage is done."""
     root = await harness.alice.mention_bot(REQUEST_TEXT, channel=OPS)
     await harness.slack.wait_until_quiet()
     yield "requested"
@@ -41,7 +41,7 @@ async def run_scenario(harness: SlackServerHarness) -> AsyncIterator[str]:
 
 
 async def check_done_once(harness: SlackServerHarness) -> str:
-    """Wait until idle, check that each effect happened once, and return the id of the thread."""
+    """Wait until the server is idle, check that each effect happened once, and return the id of the thread."""
     await harness.wait_until_idle()
     snapshot = harness.take_snapshot()
     assert find_violations(snapshot, is_work_finished=True) == []
@@ -60,41 +60,41 @@ async def check_done_once(harness: SlackServerHarness) -> str:
     return thread
 
 
-@pytest.mark.parametrize("setting", [SQLITE_HTTP, POSTGRESQL_SOCKET, SEPARATE_PROCESSES_HTTP], ids=str)
-async def test_request_is_rejected_for_a_stranger_approved_and_done(tmp_path: Path, setting: Setting) -> None:
-    async with running_slack_server(tmp_path, setting) as harness:
+@pytest.mark.parametrize("deployment", [SQLITE_HTTP, POSTGRESQL_SOCKET, SEPARATE_PROCESSES_HTTP], ids=str)
+async def test_stranger_is_rejected_and_approved_request_is_done(tmp_path: Path, deployment: Deployment) -> None:
+    async with running_slack_server(tmp_path, deployment) as harness:
         async for _ in run_scenario(harness):
             pass
         thread = await check_done_once(harness)
         assert harness.replay(thread)["matches"] is True
 
 
-@pytest.mark.parametrize("kill_step", STEPS)
-async def test_each_effect_happens_once_after_a_kill_at_this_step(tmp_path: Path, kill_step: str) -> None:
+@pytest.mark.parametrize("kill_stage", STAGES)
+async def test_each_effect_happens_once_after_a_kill_at_this_stage(tmp_path: Path, kill_stage: str) -> None:
     async with running_slack_server(tmp_path, SQLITE_HTTP) as harness:
-        async for step in run_scenario(harness):
-            if step == kill_step:
+        async for stage in run_scenario(harness):
+            if stage == kill_stage:
                 await harness.kill()
                 await harness.start()
         await check_done_once(harness)
 
 
 @pytest.mark.parametrize(
-    ("setting", "steps"),
+    ("deployment", "stages"),
     [
-        (POSTGRESQL_SOCKET, STEPS),
-        (POSTGRESQL_HTTP, STEPS),
-        (SQLITE_SOCKET, STEPS),
+        (POSTGRESQL_SOCKET, STAGES),
+        (POSTGRESQL_HTTP, STAGES),
+        (SQLITE_SOCKET, STAGES),
         (SEPARATE_PROCESSES_SOCKET, ("requested", "approved")),
     ],
     ids=["postgresql, socket", "postgresql, http", "sqlite, socket", "postgresql, socket, separate"],
 )
 async def test_each_effect_happens_once_after_repeated_kills(
-    tmp_path: Path, setting: Setting, steps: tuple[str, ...]
+    tmp_path: Path, deployment: Deployment, stages: tuple[str, ...]
 ) -> None:
-    async with running_slack_server(tmp_path, setting) as harness:
-        async for step in run_scenario(harness):
-            if step in steps:
+    async with running_slack_server(tmp_path, deployment) as harness:
+        async for stage in run_scenario(harness):
+            if stage in stages:
                 await harness.kill()
                 await harness.start()
         await check_done_once(harness)

@@ -1,4 +1,4 @@
-"""Event store: a total order of events per thread, a projection of it, and replay."""
+"""The event store keeps a total order of events per thread and a projection of it, and can replay both."""
 
 from datetime import timedelta
 
@@ -25,7 +25,9 @@ async def write_history(database: Database, history: RandomHistory, size: int = 
     state = ThreadState()
     for start in range(0, len(history.events), size):
         events = history.events[start : start + size]
-        state = await database.commit_batch(lambda _, w, s=state, e=events: append_events(ThreadStore(), w, s, *e))
+        state = await database.commit_batch(
+            lambda _, writes, state=state, events=events: append_events(ThreadStore(), writes, state, *events)
+        )
     return state
 
 
@@ -61,17 +63,21 @@ async def test_long_history_loads_and_replays_to_the_stored_state(database: Data
 
 
 async def test_second_writer_of_a_version_gets_a_conflict(database: Database) -> None:
-    opened = await database.commit_batch(lambda _, w: append_events(ThreadStore(), w, ThreadState(), *opening_events()))
-    await database.commit_batch(lambda _, w: append_events(ThreadStore(), w, opened, pause_event(opened)))
+    opened = await database.commit_batch(
+        lambda _, writes: append_events(ThreadStore(), writes, ThreadState(), *opening_events())
+    )
+    await database.commit_batch(lambda _, writes: append_events(ThreadStore(), writes, opened, pause_event(opened)))
     with pytest.raises(VersionConflict):
-        await database.commit_batch(lambda _, w: append_events(ThreadStore(), w, opened, pause_event(opened)))
-    assert len(await database.transaction(lambda c: events_after(c, "thr_1"))) == 3
+        await database.commit_batch(lambda _, writes: append_events(ThreadStore(), writes, opened, pause_event(opened)))
+    assert len(await database.transaction(lambda connection: events_after(connection, "thr_1"))) == 3
 
 
 @pytest.mark.parametrize("for_update", [False, True])
 async def test_loser_of_a_race_gets_the_version_conflict_first(database: Database, for_update: bool) -> None:
     history = find_history(
-        lambda w: w.state.open_request is not None and "ThreadForked" not in {e.type for e in w.events}
+        lambda history: (
+            history.state.open_request is not None and "ThreadForked" not in {e.type for e in history.events}
+        )
     )
     opened = await write_history(database, history)
     request = opened.open_request
@@ -105,7 +111,7 @@ async def test_locking_transaction_commits_synchronously(
 
     database = Database.open(postgres_url)
     await database.commit_batch(
-        lambda _, w: append_events(ThreadStore(is_multi_process=True), w, ThreadState(), *opening_events())
+        lambda _, writes: append_events(ThreadStore(is_multi_process=True), writes, ThreadState(), *opening_events())
     )
     assert await database.commit_batch(lock_and_show, for_update=True) == "on"
     await database.close()
@@ -122,13 +128,15 @@ async def test_cache_keeps_the_later_of_two_reordered_commits() -> None:
 
 async def test_unknown_thread_is_not_found(database: Database) -> None:
     with pytest.raises(ThreadNotFound, match="thr_none"):
-        await database.transaction(lambda c: ThreadStore().load(c, "thr_none"))
+        await database.transaction(lambda connection: ThreadStore().load(connection, "thr_none"))
 
 
 async def test_rollback_clears_uncommitted_states_from_the_cache(database: Database) -> None:
     threads = ThreadStore(is_multi_process=database.is_multi_process)
     database.on_rollback.append(threads.clear_cache)
-    opened = await database.commit_batch(lambda _, w: append_events(threads, w, ThreadState(), *opening_events()))
+    opened = await database.commit_batch(
+        lambda _, writes: append_events(threads, writes, ThreadState(), *opening_events())
+    )
 
     def fail(_connection, writes) -> None:
         append_events(threads, writes, opened, pause_event(opened))
@@ -136,7 +144,7 @@ async def test_rollback_clears_uncommitted_states_from_the_cache(database: Datab
 
     with pytest.raises(LookupError):
         await database.commit_batch(fail)
-    assert await database.transaction(lambda c: threads.load(c, "thr_1")) == opened
+    assert await database.transaction(lambda connection: threads.load(connection, "thr_1")) == opened
 
 
 @pytest.mark.parametrize(
@@ -151,16 +159,18 @@ async def test_rollback_clears_uncommitted_states_from_the_cache(database: Datab
         "DELETE FROM event WHERE seq = 3",
     ],
 )
-async def test_tampered_projection_or_log_does_not_replay(database: Database, statement: str) -> None:
-    opened = await database.commit_batch(lambda _, w: append_events(ThreadStore(), w, ThreadState(), *opening_events()))
+async def test_tampered_projection_or_log_does_not_match_its_replay(database: Database, statement: str) -> None:
+    opened = await database.commit_batch(
+        lambda _, writes: append_events(ThreadStore(), writes, ThreadState(), *opening_events())
+    )
     done = ThreadFinished(at=START_TIME, actor=person_address("bob"), reason="done")
-    await database.commit_batch(lambda _, w: append_events(ThreadStore(), w, opened, done))
-    assert (await database.transaction(lambda c: replay_on_connection(c, "thr_1"))).is_match
-    await database.transaction(lambda c: c.execute(text(statement)))
-    assert not (await database.transaction(lambda c: replay_on_connection(c, "thr_1"))).is_match
+    await database.commit_batch(lambda _, writes: append_events(ThreadStore(), writes, opened, done))
+    assert (await database.transaction(lambda connection: replay_on_connection(connection, "thr_1"))).is_match
+    await database.transaction(lambda connection: connection.execute(text(statement)))
+    assert not (await database.transaction(lambda connection: replay_on_connection(connection, "thr_1"))).is_match
 
 
-async def test_log_without_a_request_opened_event_does_not_replay(database: Database) -> None:
+async def test_log_without_a_request_opened_event_does_not_match_its_replay(database: Database) -> None:
     def is_answered(history: RandomHistory) -> bool:
         types = {event.type for event in history.events}
         return "RequestAnswered" in types and "ThreadForked" not in types
@@ -168,23 +178,29 @@ async def test_log_without_a_request_opened_event_does_not_replay(database: Data
     history = find_history(is_answered)
     await write_history(database, history)
     delete = "DELETE FROM event WHERE type IN ('RequestOpened', 'RequestShown')"
-    await database.transaction(lambda c: c.execute(text(delete)))
-    assert not (await database.transaction(lambda c: replay_on_connection(c, "thr_walk"))).is_match
+    await database.transaction(lambda connection: connection.execute(text(delete)))
+    assert not (await database.transaction(lambda connection: replay_on_connection(connection, "thr_walk"))).is_match
 
 
 async def test_threads_are_listed_newest_first_filtered_and_paged(database: Database) -> None:
     for number in range(5):
         await database.commit_batch(
-            lambda _, w, n=number: append_events(ThreadStore(), w, ThreadState(), *opening_events(f"thr_{n}", n // 2))
+            lambda _, writes, number=number: append_events(
+                ThreadStore(), writes, ThreadState(), *opening_events(f"thr_{number}", number // 2)
+            )
         )
     await database.commit_batch(
-        lambda c, w: append_events(ThreadStore(), w, load_uncached(c, "thr_3"), pause_event(ThreadState()))
+        lambda connection, writes: append_events(
+            ThreadStore(), writes, load_uncached(connection, "thr_3"), pause_event(ThreadState())
+        )
     )
 
     def list_ids(**filters):
-        return lambda c: [
+        return lambda connection: [
             s.thread_id
-            for s in list_thread_states(c, **{"status": None, "agent": None, "before": None, "limit": 9} | filters)
+            for s in list_thread_states(
+                connection, **{"status": None, "agent": None, "before": None, "limit": 9} | filters
+            )
         ]
 
     all_threads = await database.transaction(list_ids())
@@ -197,13 +213,22 @@ async def test_threads_are_listed_newest_first_filtered_and_paged(database: Data
 
 async def test_due_and_unfinished_threads_come_from_the_projection(database: Database) -> None:
     history = find_history(
-        lambda w: w.state.open_request is not None and not w.state.paused and w.state.thread_id == "thr_walk"
+        lambda history: (
+            history.state.open_request is not None
+            and not history.state.paused
+            and history.state.thread_id == "thr_walk"
+        )
     )
-    await database.commit_batch(lambda _, w: append_events(ThreadStore(), w, ThreadState(), *opening_events()))
+    await database.commit_batch(
+        lambda _, writes: append_events(ThreadStore(), writes, ThreadState(), *opening_events())
+    )
     assert await database.transaction(list_unfinished_threads) == ["thr_1"]
     assert await database.transaction(next_wake_at) is None
     await write_history(database, history)
     at = await database.transaction(next_wake_at)
     assert at is not None
-    assert await database.transaction(lambda c: list_due_threads(c, at - timedelta(microseconds=1))) == []
-    assert await database.transaction(lambda c: list_due_threads(c, at)) == ["thr_walk"]
+    assert (
+        await database.transaction(lambda connection: list_due_threads(connection, at - timedelta(microseconds=1)))
+        == []
+    )
+    assert await database.transaction(lambda connection: list_due_threads(connection, at)) == ["thr_walk"]

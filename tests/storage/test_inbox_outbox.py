@@ -48,62 +48,70 @@ def request(thread_id: str, number: int = 1, code: str = "ABCDE") -> Request:
 
 
 async def test_any_of_several_keys_makes_an_arrival_a_duplicate(database: Database) -> None:
-    await database.commit_batch(lambda _, w: inbox.record_claim(w, CLAIM, "thr_1", START_TIME, "the reply"))
+    await database.commit_batch(lambda _, writes: inbox.record_claim(writes, CLAIM, "thr_1", START_TIME, "the reply"))
     for name in CLAIM.keys:
         previous = await database.transaction(
-            lambda c, n=name: inbox.find_duplicate(c, inbox.IdempotencyClaim("slack", ("other", n)))
+            lambda connection, name=name: inbox.find_duplicate(
+                connection, inbox.IdempotencyClaim("slack", ("other", name))
+            )
         )
         assert previous == inbox.PreviousResult("thr_1", "abc", "the reply")
     assert (
-        await database.transaction(lambda c: inbox.find_duplicate(c, inbox.IdempotencyClaim("email", ("event:1",))))
+        await database.transaction(
+            lambda connection: inbox.find_duplicate(connection, inbox.IdempotencyClaim("email", ("event:1",)))
+        )
         is None
     )
     assert (
-        await database.transaction(lambda c: inbox.find_duplicate(c, inbox.IdempotencyClaim("slack", ("event:2",))))
+        await database.transaction(
+            lambda connection: inbox.find_duplicate(connection, inbox.IdempotencyClaim("slack", ("event:2",)))
+        )
         is None
     )
 
 
 async def test_message_stays_in_the_outbox_until_removed(database: Database, thread: str) -> None:
     effects = [SendMessage(key=f"reply:{n}", to=Address("terminal:a"), message=Message(text=str(n))) for n in (1, 2)]
-    await database.commit_batch(lambda _, w: outbox.enqueue(w, thread, effects, START_TIME, 2))
+    await database.commit_batch(lambda _, writes: outbox.enqueue(writes, thread, effects, START_TIME, 2))
     assert [p.effect for p in await database.transaction(outbox.list_pending)] == effects
-    await database.commit_batch(lambda _, w: outbox.remove(w, thread, ["reply:1", "reply:none"]))
+    await database.commit_batch(lambda _, writes: outbox.remove(writes, thread, ["reply:1", "reply:none"]))
     assert await database.transaction(outbox.list_pending) == [outbox.OutboxMessage(thread, effects[1])]
 
 
 async def test_code_is_never_used_twice(database: Database, thread: str) -> None:
-    await database.commit_batch(lambda _, w: insert_request(w, request(thread)))
+    await database.commit_batch(lambda _, writes: insert_request(writes, request(thread)))
     with pytest.raises(DuplicateCode):
-        await database.commit_batch(lambda _, w: insert_request(w, request(thread, 2)))
+        await database.commit_batch(lambda _, writes: insert_request(writes, request(thread, 2)))
 
 
 async def test_request_is_found_by_id_and_by_code_in_any_case(database: Database, thread: str) -> None:
     opened = request(thread)
-    await database.commit_batch(lambda _, w: insert_request(w, opened))
+    await database.commit_batch(lambda _, writes: insert_request(writes, opened))
     for name in ("req_1", "ABCDE", "abcde"):
-        assert await database.transaction(lambda c, n=name: load_request(c, n)) == opened
+        assert await database.transaction(lambda connection, name=name: load_request(connection, name)) == opened
     with pytest.raises(RequestNotFound):
-        await database.transaction(lambda c: load_request(c, "nope"))
+        await database.transaction(lambda connection: load_request(connection, "nope"))
 
 
 async def test_request_is_settled_once(database: Database, thread: str) -> None:
     opened = request(thread)
-    await database.commit_batch(lambda _, w: insert_request(w, opened))
+    await database.commit_batch(lambda _, writes: insert_request(writes, opened))
     answered, expired = (opened.model_copy(update={"status": status}) for status in ("answered", "expired"))
-    await database.commit_batch(lambda _, w: update_request(w, opened, answered))
+    await database.commit_batch(lambda _, writes: update_request(writes, opened, answered))
     with pytest.raises(AlreadySettled):
-        await database.commit_batch(lambda _, w: update_request(w, opened, expired))
-    assert (await database.transaction(lambda c: load_request(c, "req_1"))).status == "answered"
+        await database.commit_batch(lambda _, writes: update_request(writes, opened, expired))
+    assert (await database.transaction(lambda connection: load_request(connection, "req_1"))).status == "answered"
 
 
 async def test_requests_are_listed_by_status_and_thread(database: Database, thread: str) -> None:
     for number, code in enumerate(("AAAAA", "BBBBB", "CCCCC"), 1):
-        await database.commit_batch(lambda _, w, n=number, k=code: insert_request(w, request(thread, n, k)))
+        await database.commit_batch(
+            lambda _, writes, number=number, code=code: insert_request(writes, request(thread, number, code))
+        )
 
     def list_ids(**filters):
         arguments = {"status": None, "thread_id": None, "before": None, "limit": 9} | filters
-        return lambda c: [r.id for r in list_requests(c, **arguments)]
+        return lambda connection: [r.id for r in list_requests(connection, **arguments)]
 
     assert await database.transaction(list_ids()) == ["req_3", "req_2", "req_1"]
     assert await database.transaction(list_ids(status="open", limit=1)) == ["req_3"]
@@ -114,7 +122,11 @@ async def test_requests_are_listed_by_status_and_thread(database: Database, thre
 async def test_messages_of_one_time_keep_their_order(database: Database, thread: str) -> None:
     effects = [SendMessage(key=key, to=Address("terminal:a"), message=Message(text=key)) for key in ("z", "a")]
     for version, effect in enumerate(effects, 2):
-        await database.commit_batch(lambda _, w, v=version, e=effect: outbox.enqueue(w, thread, [e], START_TIME, v))
+        await database.commit_batch(
+            lambda _, writes, version=version, effect=effect: outbox.enqueue(
+                writes, thread, [effect], START_TIME, version
+            )
+        )
     assert [message.effect for message in await database.transaction(outbox.list_pending)] == effects
 
 
@@ -122,7 +134,7 @@ async def test_updates_are_listed_before_new_messages(database: Database, thread
     to, receipt = Address("terminal:a"), Receipt(ref="1", digest="d")
     reply = SendMessage(key="reply:2", to=to, message=Message(text="reply"))
     update = SendMessage(key="settle:1", to=to, message=Message(text="settled"), replaces=receipt)
-    await database.commit_batch(lambda _, w: outbox.enqueue(w, thread, [reply], START_TIME, 2))
-    await database.commit_batch(lambda _, w: outbox.enqueue(w, thread, [update], START_TIME, 3))
+    await database.commit_batch(lambda _, writes: outbox.enqueue(writes, thread, [reply], START_TIME, 2))
+    await database.commit_batch(lambda _, writes: outbox.enqueue(writes, thread, [update], START_TIME, 3))
     pending = await database.transaction(lambda connection: outbox.list_pending_for(connection, thread, to))
     assert [message.effect for message in pending] == [update, reply]

@@ -7,7 +7,8 @@ from typing import Any, get_args
 import pytest
 from sqlalchemy import Engine, text
 
-from agents.core.events import FailureStage, KnownEvent, ToolFailed
+from agents.core.event_base import FailureStage
+from agents.core.events import KnownEvent, ToolFailed
 from agents.core.reducer import fold
 from agents.core.state import ThreadState
 from agents.core.values import Address
@@ -69,11 +70,11 @@ async def test_migrated_database_opens_lists_and_replays(database: Database, eng
     migrate(engine, "0006")
     assert [json.loads(row.state) for row in rows_of(engine, "thread", "id")] == [{"thread_id": "thr_1"}]
     migrate(engine)
-    assert await database.read(lambda c: list_thread_states(c, limit=9)) == [state]
-    assert await database.read(lambda c: ThreadStore().load(c, "thr_1")) == state
-    replayed = await database.read(lambda c: replay_on_connection(c, "thr_1"))
+    assert await database.read(lambda connection: list_thread_states(connection, limit=9)) == [state]
+    assert await database.read(lambda connection: ThreadStore().load(connection, "thr_1")) == state
+    replayed = await database.read(lambda connection: replay_on_connection(connection, "thr_1"))
     assert (replayed.is_match, replayed.unreadable, replayed.state) == (True, None, state)
-    assert await database.read(lambda c: [event for _, event in events_after(c, "thr_1")]) == EVENTS
+    assert await database.read(lambda connection: [event for _, event in events_after(connection, "thr_1")]) == EVENTS
 
 
 async def test_state_of_a_thread_without_renamed_stages_is_kept(database: Database, engine: Engine) -> None:

@@ -131,13 +131,13 @@ async def test_migrated_database_opens_lists_and_replays(database: Database, eng
     with engine.begin() as connection:
         connection.execute(text("UPDATE thread SET state = :state"), {"state": json.dumps(old_state)})
     migrate(engine)
-    assert await database.read(lambda c: list_thread_states(c, limit=9)) == [state]
-    assert await database.read(lambda c: ThreadStore().load(c, "thr_1")) == state
-    replayed = await database.read(lambda c: replay_on_connection(c, "thr_1"))
+    assert await database.read(lambda connection: list_thread_states(connection, limit=9)) == [state]
+    assert await database.read(lambda connection: ThreadStore().load(connection, "thr_1")) == state
+    replayed = await database.read(lambda connection: replay_on_connection(connection, "thr_1"))
     assert (replayed.is_match, replayed.unreadable, replayed.state) == (True, None, state)
-    assert await database.read(lambda c: load_request(c, "ABCD")) == REQUEST
+    assert await database.read(lambda connection: load_request(connection, "ABCD")) == REQUEST
     assert [message.effect for message in await database.read(list_pending)] == [MESSAGE]
-    assert await database.read(lambda c: [event for _, event in events_after(c, "thr_1")]) == EVENTS
+    assert await database.read(lambda connection: [event for _, event in events_after(connection, "thr_1")]) == EVENTS
 
 
 def test_all_pages_are_rewritten_and_unreadable_rows_kept(engine: Engine) -> None:

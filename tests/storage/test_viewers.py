@@ -44,12 +44,14 @@ def write_threads(writes: WriteBatch, by: dict[str, int]) -> None:
 
 async def test_list_for_a_viewer_is_complete(database: Database) -> None:
     thread_count = MAX_NAMED_THREADS + 1
-    await database.commit_batch(lambda _, w: write_threads(w, {"alice": thread_count, "bob": 2}))
+    await database.commit_batch(lambda _, writes: write_threads(writes, {"alice": thread_count, "bob": 2}))
     for viewer, expected in ((ALICE, thread_count), (BOB, 2)):
-        found = await database.read(lambda c, v=viewer: list_thread_states(c, limit=thread_count + 2, viewer=v))
+        found = await database.read(
+            lambda connection, viewer=viewer: list_thread_states(connection, limit=thread_count + 2, viewer=viewer)
+        )
         assert len(found) == expected
         assert {state.requester for state in found} <= viewer.names
-    newest = await database.read(lambda c: list_thread_states(c, limit=1, viewer=ALICE))
+    newest = await database.read(lambda connection: list_thread_states(connection, limit=1, viewer=ALICE))
     assert newest[0].thread_id == f"thr_{thread_count - 1}"
 
 
@@ -62,10 +64,12 @@ async def test_viewer_sees_requests_of_visible_threads_only(database: Database) 
         for number in (0, 1):
             insert_request(writes, _copy(request, number))
 
-    await database.commit_batch(lambda _, w: write(w))
+    await database.commit_batch(lambda _, writes: write(writes))
     for viewer, expected in ((ALICE, ["req_0"]), (BOB, ["req_1"])):
         found = await database.read(
-            lambda c, v=viewer: list_requests(c, status=None, thread_id=None, before=None, limit=9, viewer=v)
+            lambda connection, viewer=viewer: list_requests(
+                connection, status=None, thread_id=None, before=None, limit=9, viewer=viewer
+            )
         )
         assert [request.id for request in found] == expected
 

@@ -11,7 +11,9 @@ from agents.core.errors import ConfigurationError
 from agents.registry import AGENTS
 
 SLOT_VALUES = st.text(st.characters(codec="utf-8", exclude_categories=("Z", "C")), min_size=1, max_size=12)
-PATTERN_WORDS = st.from_regex(r"[a-zA-Zäöü'(){}\[\].*+^$|\\-]{1,8}", fullmatch=True).filter(lambda w: "{" not in w)
+PATTERN_WORDS = st.from_regex(r"[a-zA-Zäöü'(){}\[\].*+^$|\\-]{1,8}", fullmatch=True).filter(
+    lambda word: "{" not in word
+)
 POLITE_PREFIXES = ["please", "could you", "can you", "hey", "hi", "Hey,", "hi, can you please"]
 
 

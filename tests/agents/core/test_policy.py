@@ -190,7 +190,7 @@ def test_self_approval_does_not_change_the_decision(tool, given, defaults, rules
         assert allowed.ask.model_copy(update={"requester_may_approve": expected}) == default.ask
 
 
-@pytest.mark.parametrize("person", PEOPLE.members, ids=lambda p: p.key)
+@pytest.mark.parametrize("person", PEOPLE.members, ids=lambda person: person.key)
 def test_empty_terms_allow_no_approver(person) -> None:
     assert not may_decide(person, ApprovalTerms())
     assert not may_decide(person.model_copy(update={"roles": ("*",)}), ApprovalTerms())

@@ -37,12 +37,12 @@ def untrusted_thread() -> ThreadState:
     return thread(message_received("psst", by=STRANGER, provenance=Provenance.UNVERIFIED))
 
 
-def test_every_step_has_events() -> None:
+def test_steps_of_histories_cover_every_kind() -> None:
     kinds = set(get_args(get_args(Step)[0]))
     assert kinds == {type(step) for step in STEPS}
 
 
-def test_reply_is_sent_and_ends_the_run() -> None:
+def test_done_step_chooses_a_reply_and_finishes_the_thread() -> None:
     reply, finished = events_after(DoneForNow(message="Done."))
     assert isinstance(reply, ReplyChosen)
     assert (reply.text, reply.actor, reply.provenance) == ("Done.", WALKER, Provenance.MODEL)

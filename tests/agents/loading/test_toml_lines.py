@@ -18,10 +18,10 @@ SCALARS = (
     f"'''\n{LOOKS_LIKE_STRUCTURE}\n'''",
 )
 KEYS: tuple[Callable[[int], str], ...] = (
-    lambda n: f"key-{n}",
-    lambda n: f"{n}",
-    lambda n: f'"a b = [{n}] # \\" \\u00e9"',
-    lambda n: f"'lit.{n}'",
+    lambda number: f"key-{number}",
+    lambda number: f"{number}",
+    lambda number: f'"a b = [{number}] # \\" \\u00e9"',
+    lambda number: f"'lit.{number}'",
 )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from bot.api.server import Server, open_listen_socket
 from tests.bot.api.served_api import ObservedStreams, ServedApi
-from tests.databases import DATABASES, create_sqlite_database, drop_if_shared_server
+from tests.databases import DATABASES, create_sqlite_database, drop_if_server_outlives_tests
 from tests.harness.api import ApiHarness, running_api
 
 
@@ -37,7 +37,7 @@ async def api_on_each_database(request: pytest.FixtureRequest, tmp_path: Path) -
     url = DATABASES[request.param](tmp_path)
     async with running_api(url) as harness:
         yield harness
-    drop_if_shared_server(url)
+    drop_if_server_outlives_tests(url)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tests.harness.people import PEOPLE, with_addresses
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
-def make_request(ask: ApprovalTerms, **fields: Any) -> Request:
+def make_request(terms: ApprovalTerms, **fields: Any) -> Request:
     return Request(
         id="req_1",
         code="ABCDE",
@@ -23,17 +23,17 @@ def make_request(ask: ApprovalTerms, **fields: Any) -> Request:
         agent="porter",
         requester=Address("person:alice"),
         digest="d",
-        policy=PolicyDecision(answer="ask", rule="rule 1", ask=ask),
+        policy=PolicyDecision(answer="ask", rule="rule 1", ask=terms),
         opened_at=NOON,
         **fields,
     )
 
 
-def view_as_json(ask: ApprovalTerms, **fields: Any) -> dict[str, Any]:
-    return request_view(make_request(ask, **fields)).model_dump(mode="json")
+def view_as_json(terms: ApprovalTerms, **fields: Any) -> dict[str, Any]:
+    return request_view(make_request(terms, **fields)).model_dump(mode="json")
 
 
-def test_request_has_the_number_of_refused_answers() -> None:
+def test_request_has_the_number_of_uncounted_answers() -> None:
     assert view_as_json(ApprovalTerms(), refused_count=300)["refused_count"] == 300
     assert "refused_count" not in view_as_json(ApprovalTerms())
 
@@ -91,6 +91,7 @@ def test_unreadable_event_is_shown_as_stored() -> None:
 
 
 def test_event_has_the_names_of_its_people() -> None:
+    # An address without a workspace matches in every workspace.
     people = with_addresses(PEOPLE, bob=("slack:U0BOB",))
     event = RequestEscalated(
         at=NOON,

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from storage.database.database import create_database_engine
 from storage.database.schema import HEAD_REVISION
-from tests.databases import drop_if_shared_server
+from tests.databases import drop_if_server_outlives_tests
 from tests.harness.cli import PROGRAM, CliFolder
 from tests.postgres import create_database, server_url
 
@@ -32,7 +32,7 @@ def postgres_folder(tmp_path, postgres_url) -> CliFolder:
 def empty_database_url() -> Iterator[str]:
     url = create_database(server_url())
     yield url
-    drop_if_shared_server(url)
+    drop_if_server_outlives_tests(url)
 
 
 def read_revision(url: str) -> str:

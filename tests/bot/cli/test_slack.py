@@ -1,4 +1,4 @@
-"""`handrail slack manifest`: JSON for Slack on stdout, and instructions on stderr."""
+"""`handrail slack manifest` prints JSON for Slack on stdout, and instructions on stderr."""
 
 import json
 from urllib.parse import parse_qs, urlsplit
@@ -13,7 +13,7 @@ PUBLIC_URL = "https://rail.example.com"
 def test_default_manifest_is_for_http_and_warns_about_a_local_url(handrail):
     result = handrail("slack", "manifest")
     assert result.exit_code == 0
-    assert result.json == build_manifest("http://localhost:1", socket_mode=False)
+    assert result.json == build_manifest("http://localhost:1", socket_mode=False)  # the fixture sets PORT=1
     assert "warning: PUBLIC_URL is http://localhost:1, and Slack requires an https:// URL" in result.err
 
 

@@ -27,9 +27,9 @@ async def test_unavailable_channel_is_retried_in_order(database: Database, runni
     model = ScriptedModel(DoneForNow(message="one"), DoneForNow(message="two"))
     async with running_bot(database, model, channels=channels_with_terminal(terminal)) as harness:
         thread_id = await harness.post_message("a")
-        await harness.wait_until(thread_id, lambda s: s.lifecycle == "done")
+        await harness.wait_until(thread_id, lambda state: state.lifecycle == "done")
         await harness.post_message("b", thread_id=thread_id)
-        await harness.wait_until(thread_id, lambda s: len(s.pending_messages) == 2)
+        await harness.wait_until(thread_id, lambda state: len(state.pending_messages) == 2)
         await harness.wait_for_error(terminal)
         assert terminal.sent == []
         harness.clock.advance(seconds=30)
@@ -91,7 +91,7 @@ async def test_message_from_before_a_restart_may_have_been_sent(database_url: st
     clock = harness.clock
     clock.advance(hours=1)
     async with running_bot(
-        Database.open(database_url), channels=channels_with_terminal(terminal), clock=clock, run="b"
+        Database.open(database_url), channels=channels_with_terminal(terminal), clock=clock, id_prefix="b"
     ) as harness:
         await harness.wait_until_at_rest(thread_id)
     assert terminal.may_have_been_sent_flags == [False, True]

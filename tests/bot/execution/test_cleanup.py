@@ -52,9 +52,9 @@ async def test_claim_expires_after_30_days_and_is_deleted_at_the_next_start(sqli
     async with running_bot(Database.open(sqlite_url), ScriptedModel(DONE), clock=clock) as harness:
         await open_thread(harness)
     clock.advance(days=30)
-    async with running_bot(Database.open(sqlite_url), clock=clock, run="b") as harness:
+    async with running_bot(Database.open(sqlite_url), clock=clock, id_prefix="b") as harness:
         await harness.bot.engine.database.transaction(partial(delete_expired, now=clock.now()))
         assert await is_claim_stored(harness)
     clock.advance(seconds=1)
-    async with running_bot(Database.open(sqlite_url), clock=clock, run="c") as harness:
+    async with running_bot(Database.open(sqlite_url), clock=clock, id_prefix="c") as harness:
         await wait_until_claim_is_deleted(harness)

@@ -1,4 +1,4 @@
-"""A worker that stalls between recording ToolStarted and running the tool reads the log again before it runs it."""
+"""A worker that stalls after recording ToolStarted reads the log again before it runs the tool."""
 
 import asyncio
 import threading
@@ -15,14 +15,14 @@ from storage.database.database import Database
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness import bot as bot_harness
 from tests.harness.bot import WAIT_TIMEOUT_SECONDS, BotHarness
-from tests.harness.tools import RecordingTools
+from tests.harness.tools import ToolCallRecorder
 
 DONE = DoneForNow(message="Done.")
 
 
 @contextmanager
-def occupied_tool_threads(harness: BotHarness) -> Iterator[None]:
-    """Occupy all tool threads, so that tools started within the block run only after it."""
+def occupied_os_threads(harness: BotHarness) -> Iterator[None]:
+    """Occupy all OS threads for tools, so that tools started within the block run only after it."""
     release = threading.Event()
     for _ in range(MAX_OS_THREADS):
         harness.bot.tool_runner.thread_pool.executor.submit(release.wait, WAIT_TIMEOUT_SECONDS)
@@ -35,12 +35,15 @@ def occupied_tool_threads(harness: BotHarness) -> Iterator[None]:
 async def wait_until_started(harness: BotHarness, thread_id: str, attempt: int = 1) -> None:
     await harness.wait_until(
         thread_id,
-        lambda s: s.current_call is not None and (s.current_call.phase, s.current_call.attempt) == ("running", attempt),
+        lambda state: (
+            state.current_call is not None
+            and (state.current_call.phase, state.current_call.attempt) == ("running", attempt)
+        ),
     )
 
 
 async def wait_until_idle(harness: BotHarness) -> None:
-    """Wait until the worker runs no thread."""
+    """Wait until the worker continues no thread."""
     assert isinstance(harness.bot.backend, EmbeddedBackend)
     await asyncio.wait(harness.bot.backend.worker._tasks.values(), timeout=WAIT_TIMEOUT_SECONDS)
     assert not harness.bot.backend.worker._tasks
@@ -58,15 +61,15 @@ def test_lease_expires_after_its_duration() -> None:
 
 @pytest.mark.parametrize("intent", ["look", "move", "pay"])
 async def test_stalled_call_that_was_taken_over_does_not_run(postgres_url: str, intent) -> None:
-    tools = RecordingTools()
+    tools = ToolCallRecorder()
     async with bot_harness.running_bot(
-        Database.open(postgres_url), ScriptedModel({"intent": intent}), recording_tools=tools
+        Database.open(postgres_url), ScriptedModel({"intent": intent}), tool_call_recorder=tools
     ) as stalled:
-        with occupied_tool_threads(stalled):
+        with occupied_os_threads(stalled):
             thread_id = await stalled.post_message("go")
             await wait_until_started(stalled, thread_id)
             async with bot_harness.running_bot(
-                Database.open(postgres_url), ScriptedModel(DONE), recording_tools=tools, run="b"
+                Database.open(postgres_url), ScriptedModel(DONE), tool_call_recorder=tools, id_prefix="b"
             ) as successor:
                 if intent == "pay":
                     request = await successor.wait_for_request(thread_id)
@@ -81,9 +84,9 @@ async def test_stalled_call_that_was_taken_over_does_not_run(postgres_url: str, 
 
 async def test_stalled_call_that_was_not_taken_over_runs(database: Database, running_bot) -> None:
     """A message that arrived in the meantime makes no difference."""
-    tools = RecordingTools()
-    async with running_bot(database, ScriptedModel({"intent": "pay"}, DONE), recording_tools=tools) as harness:
-        with occupied_tool_threads(harness):
+    tools = ToolCallRecorder()
+    async with running_bot(database, ScriptedModel({"intent": "pay"}, DONE), tool_call_recorder=tools) as harness:
+        with occupied_os_threads(harness):
             thread_id = await harness.post_message("pay")
             await wait_until_started(harness, thread_id)
             await harness.post_message("thank you", thread_id=thread_id)

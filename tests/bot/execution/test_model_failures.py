@@ -37,7 +37,7 @@ async def test_retryable_failure_is_retried_without_a_prompt_change(database: Da
     model = ScriptedModel(build_completion(outcome, retry_after=42.0), DONE)
     async with running_bot(database, model) as harness:
         thread_id = await harness.post_message("hello")
-        state = await harness.wait_until(thread_id, lambda s: s.status == "waiting_for_time")
+        state = await harness.wait_until(thread_id, lambda state: state.status == "waiting_for_time")
         assert state.retry_at is not None
         assert (state.retry_at - harness.clock.now()).total_seconds() == 42
         harness.clock.advance(seconds=42)
@@ -79,7 +79,7 @@ async def test_model_that_raises_is_retried_without_delaying_other_threads(datab
     async with running_bot(database, model) as harness:
         first = await harness.post_message("boo")
         second = await harness.post_message("hello")
-        await harness.wait_until(second, lambda s: s.lifecycle == "done")
+        await harness.wait_until(second, lambda state: state.lifecycle == "done")
         await model.has_raised.wait()
         harness.clock.advance(seconds=1)
         await harness.wait_until_at_rest(first)

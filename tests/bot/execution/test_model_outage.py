@@ -25,7 +25,7 @@ async def advance_to_retry(harness: BotHarness, thread_id: str, rounds: int) -> 
     """Advance the clock to the next retry, `rounds` times."""
     for _ in range(rounds):
         state = await harness.wait_until(
-            thread_id, lambda s: s.retry_at is not None and s.retry_at > harness.clock.now()
+            thread_id, lambda state: state.retry_at is not None and state.retry_at > harness.clock.now()
         )
         harness.clock.advance(seconds=(state.retry_at - harness.clock.now()).total_seconds())
 
@@ -77,12 +77,14 @@ async def test_restart_does_not_reset_the_outage_limit(database: Database, runni
         database, ScriptedModel(build_completion(CompletionOutcome.FAILED, retry_after=1700.0))
     ) as harness:
         thread_id = await harness.post_message("hello")
-        await harness.wait_until(thread_id, lambda s: s.status == "waiting_for_time" and not s.pending_messages)
+        await harness.wait_until(
+            thread_id, lambda state: state.status == "waiting_for_time" and not state.pending_messages
+        )
         clock = harness.clock
     clock.advance(seconds=1750)
     model = ScriptedModel(*[build_completion(CompletionOutcome.FAILED)] * 2)
-    async with running_bot(Database.open(database.url), model, clock=clock, run="b") as harness:
-        state = await harness.wait_until(thread_id, lambda s: s.retries == 2 or s.open_request)
+    async with running_bot(Database.open(database.url), model, clock=clock, id_prefix="b") as harness:
+        state = await harness.wait_until(thread_id, lambda state: state.retries == 2 or state.open_request)
         assert state.retry_at is not None
         assert state.outage is not None
         clock.advance(seconds=50)
@@ -102,7 +104,7 @@ async def test_resumed_thread_retries_at_once(database: Database, running_bot) -
         database, ScriptedModel(build_completion(CompletionOutcome.FAILED, retry_after=600.0), DONE)
     ) as harness:
         thread_id = await harness.post_message("hello")
-        await harness.wait_until(thread_id, lambda s: s.status == "waiting_for_time")
+        await harness.wait_until(thread_id, lambda state: state.status == "waiting_for_time")
         await harness.bot.thread_control.pause(thread_id, Address("person:bob"))
         await harness.bot.thread_control.resume(thread_id, Address("person:bob"))
         await harness.wait_until_at_rest(thread_id)
@@ -163,7 +165,9 @@ async def test_long_wait_is_announced_once(database: Database, running_bot) -> N
     async with running_bot(database, ScriptedModel(*two_waits, NothingToDo(reason="all is well"))) as harness:
         thread_id = await harness.post_message("hello")
         for round_number in (1, 2):
-            await harness.wait_until(thread_id, lambda s: s.timer_at is not None and s.timer_at > harness.clock.now())
+            await harness.wait_until(
+                thread_id, lambda state: state.timer_at is not None and state.timer_at > harness.clock.now()
+            )
             assert len(await list_notices(harness, thread_id)) == 1, round_number
             harness.clock.advance(seconds=3600)
         await harness.wait_until_at_rest(thread_id)

@@ -19,7 +19,7 @@ from agents.llm.openai.model import OpenAIModel
 from agents.llm.prompt import render_prompt
 from bot.execution.model_limits import RateLimitedModel, RateLimitGate
 from storage.database.database import Database
-from tests.databases import DATABASES, drop_if_shared_server
+from tests.databases import DATABASES, drop_if_server_outlives_tests
 from tests.fakes.clock import FakeClock
 from tests.fakes.openai_server import FakeOpenAI
 from tests.harness.bot import WAIT_TIMEOUT_SECONDS, BotHarness, running_bot
@@ -61,7 +61,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     """URL of a database of each kind; the execution backend makes no difference here."""
     url = DATABASES[request.param](tmp_path)
     yield url
-    drop_if_shared_server(url)
+    drop_if_server_outlives_tests(url)
 
 
 @pytest.fixture
@@ -195,10 +195,10 @@ async def test_two_processes_respect_the_rate_limit_of_a_provider(postgres_url: 
             running_process(postgres_url, provider, clock, "b") as second,
         ):
             thread_ids = [await first.post_message("one")]
-            await first.wait_until(thread_ids[0], lambda s: s.status == "waiting_for_time")
+            await first.wait_until(thread_ids[0], lambda state: state.status == "waiting_for_time")
             thread_ids += [await second.post_message("two"), await first.post_message("three")]
             for thread_id in thread_ids:
-                state = await second.wait_until(thread_id, lambda s: s.status == "waiting_for_time")
+                state = await second.wait_until(thread_id, lambda state: state.status == "waiting_for_time")
                 assert state.retry_at == clock.now() + timedelta(seconds=30)
             assert len(provider.received) == 1
             clock.advance(seconds=30)

@@ -35,9 +35,9 @@ def build_agent(*tools: Tool, **settings: Any) -> Agent:
 async def advance_through_back_offs(harness: BotHarness, thread_id: str, times: int) -> None:
     """Advance the clock past the delays before the next attempts."""
     for _ in range(times):
-        state = await harness.wait_until(thread_id, lambda s: s.status == "waiting_for_time")
+        state = await harness.wait_until(thread_id, lambda state: state.status == "waiting_for_time")
         harness.clock.advance(seconds=300)
-        await harness.wait_until(thread_id, lambda s, v=state.version: s.version > v)
+        await harness.wait_until(thread_id, lambda state, version=state.version: state.version > version)
 
 
 async def get_only_event(harness: BotHarness, thread_id: str, event_class: type[Any]) -> Any:
@@ -113,7 +113,7 @@ async def test_failing_check_after_a_crash_has_the_same_limit(database_url: str,
         await harness.crash()
         may_return.set()
     async with running_bot(
-        Database.open(database_url), ScriptedModel(DONE), main_agent=build_agent(move), run="b"
+        Database.open(database_url), ScriptedModel(DONE), main_agent=build_agent(move), id_prefix="b"
     ) as harness:
         await advance_through_back_offs(harness, thread_id, MAX_CHECK_ATTEMPTS - 1)
         request = await harness.wait_for_request(thread_id)

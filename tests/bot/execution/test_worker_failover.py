@@ -22,7 +22,7 @@ from agents.deploy.sample import ensure_sample_remote
 from storage.database.database import create_database_engine
 from storage.event_store import events_after, load_uncached
 from tests.crashes.process_pool import wait_until
-from tests.databases import create_postgres_database, drop_if_shared_server
+from tests.databases import create_postgres_database, drop_if_server_outlives_tests
 from tests.harness.cli import CliFolder, InteractiveProcess
 
 T = TypeVar("T")
@@ -147,7 +147,7 @@ class WorkerDeployment:
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     database_url = create_postgres_database(tmp_path_factory.mktemp("database"))
     yield database_url
-    drop_if_shared_server(database_url)
+    drop_if_server_outlives_tests(database_url)
 
 
 @pytest.fixture(scope="module")

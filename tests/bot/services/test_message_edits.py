@@ -38,12 +38,12 @@ async def test_edit_while_a_request_is_open_opens_another_request(database: Data
         first = await harness.wait_for_request(thread_id)
         await edit_message(harness, thread_id, "no, ship v2")
         state = await harness.wait_until(
-            thread_id, lambda s: s.open_request is not None and s.open_request.id != first.id
+            thread_id, lambda state: state.open_request is not None and state.open_request.id != first.id
         )
         assert state.open_request.arguments == {"tag": "v2"}
         await harness.answer_request(await harness.wait_for_request(thread_id), "approve")
         await harness.wait_until_at_rest(thread_id)
-        assert [action for _, action in harness.recording_tools.runs] == ["ship v2"]
+        assert [action for _, action in harness.tool_call_recorder.runs] == ["ship v2"]
         await harness.check_replay(thread_id)
 
 
@@ -54,7 +54,7 @@ async def test_deletion_while_a_request_is_open_supersedes_it(database: Database
         await edit_message(harness, thread_id, None)
         await harness.wait_until_at_rest(thread_id)
         assert (await harness.bot.approvals.find_request(request.id)).status == "superseded"
-        assert harness.recording_tools.runs == []
+        assert harness.tool_call_recorder.runs == []
         await harness.check_replay(thread_id)
 
 

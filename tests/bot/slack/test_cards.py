@@ -14,7 +14,7 @@ from tests.fakes.scripted_model import ScriptedModel
 from tests.fakes.slack.card import Card
 from tests.fakes.slack.message import Message
 from tests.harness.slack import OPS, SlackHarness, Transport, on_every_setup, running_slack_bot
-from tests.harness.tools import RecordingTools
+from tests.harness.tools import ToolCallRecorder
 
 SHIP = {"intent": "ship", "tag": "v1"}
 LONG_TAG = "v" * 20_000
@@ -22,7 +22,7 @@ DONE = DoneForNow(message="Done.")
 TWO_APPROVERS = (Rule(name="two", tool="*", ask=ApprovalTerms(roles=("release",), quorum=2)),)
 
 
-def build_scale_tool(recording_tools: RecordingTools) -> Tool:
+def build_scale_tool(tool_call_recorder: ToolCallRecorder) -> Tool:
     """Return a tool whose arguments are validated by its schema and by `prepare`."""
 
     def prepare(context: ToolContext, **arguments: object) -> dict[str, object]:
@@ -33,7 +33,7 @@ def build_scale_tool(recording_tools: RecordingTools) -> Tool:
     @tool(effect="idempotent", risk="high", ask=ApprovalTerms(roles=("release",)), prepare=prepare)
     def scale(context: ToolContext, service: str, copies: Annotated[int, Field(ge=1, le=9)]) -> ToolResult:
         """Run the given number of copies of a service."""
-        return recording_tools.run(context.key, f"{copies} of {service}")
+        return tool_call_recorder.run(context.key, f"{copies} of {service}")
 
     return scale
 
@@ -43,7 +43,7 @@ def ask(question: str, **fields: object) -> RequestHumanInput:
 
 
 def list_executed_actions(harness: SlackHarness) -> list[str]:
-    return [action for _, action in harness.bot.recording_tools.runs]
+    return [action for _, action in harness.bot.tool_call_recorder.runs]
 
 
 async def copy_to_other_channel(card: Card, harness: SlackHarness) -> Card:
@@ -242,9 +242,16 @@ async def test_edit_updates_all_cards_and_invalidates_old_buttons(database: Data
 
 
 async def test_invalid_edit_shows_errors_in_the_modal(database: Database, running_bot) -> None:
-    recording_tools, model = RecordingTools(), ScriptedModel({"intent": "scale", "service": "web", "copies": 3}, DONE)
+    tool_call_recorder, model = (
+        ToolCallRecorder(),
+        ScriptedModel({"intent": "scale", "service": "web", "copies": 3}, DONE),
+    )
     async with running_slack_bot(
-        running_bot, database, model, recording_tools=recording_tools, tools=(build_scale_tool(recording_tools),)
+        running_bot,
+        database,
+        model,
+        tool_call_recorder=tool_call_recorder,
+        tools=(build_scale_tool(tool_call_recorder),),
     ) as harness:
         root = await harness.alice.mention_bot("three of web", channel=OPS)
         card = await harness.bob.wait_for_card(root, approval="scale")

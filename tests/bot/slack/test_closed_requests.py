@@ -12,7 +12,7 @@ from tests.fakes.slack.message import Message
 from tests.fakes.slack.slack import fake_slack
 from tests.harness.people import SLACK_USERS
 from tests.harness.slack import OPS, SlackHarness, Transport, on_every_setup, running_slack_bot, slack_bot_in
-from tests.harness.tools import RecordingTools
+from tests.harness.tools import ToolCallRecorder
 
 SHIP = {"intent": "ship", "tag": "v1"}
 DONE = DoneForNow(message="Done.")
@@ -46,7 +46,7 @@ async def wait_for_direct_card(harness: SlackHarness) -> Card:
 async def wait_for_request(harness: SlackHarness, root: Message) -> Request:
     """Wait until all three cards of the thread's request are in the log, and return the request."""
     state = await harness.bot.wait_until(
-        await harness.thread_id_for(root), lambda s: s.open_request and len(s.open_request.cards) == 3
+        await harness.thread_id_for(root), lambda state: state.open_request and len(state.open_request.cards) == 3
     )
     assert state.open_request is not None
     return state.open_request
@@ -70,7 +70,7 @@ async def test_click_closes_all_cards_and_late_clicks_are_explained(database: Da
             assert "is settled: approved by Bob Ito (slack)" in (await person.wait_for_ephemeral()).text
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(root, "Done.")
-        assert [action for _, action in harness.bot.recording_tools.runs] == ["ship v1"]
+        assert [action for _, action in harness.bot.tool_call_recorder.runs] == ["ship v1"]
 
 
 async def test_redelivered_click_counts_once(database: Database, running_bot) -> None:
@@ -88,7 +88,7 @@ async def test_redelivered_click_counts_once(database: Database, running_bot) ->
         await harness.slack.wait_until_quiet()
         harness.slack.ignore_ephemeral_messages()  # Eve's click is not recorded, so its repetition is answered again
         assert (await harness.event_types(root)).count("RequestAnswered") == 1
-        assert [action for _, action in harness.bot.recording_tools.runs] == ["ship v1"]
+        assert [action for _, action in harness.bot.tool_call_recorder.runs] == ["ship v1"]
 
 
 async def test_answer_on_another_channel_closes_all_cards(database: Database, running_bot) -> None:
@@ -116,7 +116,7 @@ async def test_expired_request_closes_all_cards(database: Database, running_bot)
         await harness.bob.wait_for_ephemeral("no answer in time")
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(root, "Done.")
-        assert harness.bot.recording_tools.runs == []
+        assert harness.bot.tool_call_recorder.runs == []
 
 
 async def test_cancelled_thread_closes_all_cards(database: Database, running_bot) -> None:
@@ -141,7 +141,7 @@ async def test_new_instruction_closes_all_cards(database: Database, running_bot)
             await card.wait_until_closed("withdrawn, or replaced by a new instruction")
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(root, "Done.")
-        assert harness.bot.recording_tools.runs == []
+        assert harness.bot.tool_call_recorder.runs == []
 
 
 async def test_deleted_card_is_followed_by_the_outcome(database: Database, running_bot) -> None:
@@ -160,9 +160,9 @@ async def test_deleted_card_is_followed_by_the_outcome(database: Database, runni
 
 @on_every_setup
 async def test_card_of_a_previous_process_can_be_clicked(database_url: str, running_bot, transport: Transport) -> None:
-    recording_tools = RecordingTools()
+    tool_call_recorder = ToolCallRecorder()
     async with fake_slack(FakeClock(), socket_mode=transport == "socket") as slack:
-        options = {"recording_tools": recording_tools, "transport": transport}
+        options = {"tool_call_recorder": tool_call_recorder, "transport": transport}
         async with slack_bot_in(
             slack, running_bot, Database.open(database_url), ScriptedModel(SHIP), **options
         ) as harness:
@@ -170,10 +170,10 @@ async def test_card_of_a_previous_process_can_be_clicked(database_url: str, runn
             card = await harness.bob.wait_for_card(root, approval="ship")
             await harness.bot.wait_for_request(await harness.thread_id_for(root))
         async with slack_bot_in(
-            slack, running_bot, Database.open(database_url), ScriptedModel(DONE), run="b", **options
+            slack, running_bot, Database.open(database_url), ScriptedModel(DONE), id_prefix="b", **options
         ) as harness:
             await card.click("Approve", actor=harness.bob)
             await card.wait_until_closed("approved by Bob Ito (slack)")
             await harness.advance_clock(seconds=1)
             await harness.alice.wait_for_reply(root, "Done.")
-            assert [action for _, action in recording_tools.runs] == ["ship v1"]
+            assert [action for _, action in tool_call_recorder.runs] == ["ship v1"]

@@ -135,7 +135,7 @@ async def test_concurrent_mentions_in_one_slack_thread_share_a_thread(database: 
             *(person.mention_bot("hi", channel=OPS, thread=root) for person in (harness.alice, harness.bob))
         )
         await harness.slack.wait_until_quiet()
-        await harness.bot.wait_until(await harness.thread_id_for(root), lambda s: s.status == "done")
+        await harness.bot.wait_until(await harness.thread_id_for(root), lambda state: state.status == "done")
         for _ in range((await harness.event_types(root)).count("ReplyChosen")):
             await harness.alice.wait_for_reply(root, "Hello.")
             await harness.advance_clock(seconds=1)
@@ -166,7 +166,7 @@ async def test_unlinked_user_is_unverified_and_decides_nothing(database: Databas
         frank = harness.slack.add_person("frank", "U0FRANK")
         await card.click("Deny", actor=frank)
         assert "not allowed to decide" in (await frank.wait_for_ephemeral()).text
-        assert harness.bot.recording_tools.runs == []
+        assert harness.bot.tool_call_recorder.runs == []
 
 
 async def test_agent_is_addressed_by_its_name(database: Database, running_bot) -> None:
@@ -237,7 +237,7 @@ async def test_deleted_message_with_replies_supersedes_its_request(database: Dat
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(root, "Never mind.")
         assert "MessageDeleted" in await harness.event_types(root)
-        assert harness.bot.recording_tools.runs == []
+        assert harness.bot.tool_call_recorder.runs == []
 
 
 async def test_edited_or_deleted_comment_is_only_recorded(database: Database, running_bot) -> None:
@@ -396,7 +396,7 @@ async def test_replies_to_an_approval_card_get_one_hint(database: Database, runn
         await harness.bob.wait_for_reply(root, "A message never approves.")
         await harness.slack.wait_until_quiet()
         assert len(list_hints(harness, root)) == 2
-        assert harness.bot.recording_tools.runs == []
+        assert harness.bot.tool_call_recorder.runs == []
 
 
 def list_hints(harness: SlackHarness, root: Message) -> list[str]:

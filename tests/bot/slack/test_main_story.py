@@ -27,13 +27,13 @@ async def test_approval_is_requested_and_given_in_the_thread(
         assert "not allowed to decide" in (await harness.eve.wait_for_ephemeral()).text
         await card.click("Approve", actor=harness.alice)
         assert "not allowed to decide" in (await harness.alice.wait_for_ephemeral()).text
-        assert harness.bot.recording_tools.runs == []
+        assert harness.bot.tool_call_recorder.runs == []
 
         await card.click("Approve", actor=harness.bob)
         assert "approved by Bob Ito (slack)" in await card.wait_until_closed()
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(root, "v1 is shipped.")
-        assert [action for _, action in harness.bot.recording_tools.runs] == ["ship v1"]
+        assert [action for _, action in harness.bot.tool_call_recorder.runs] == ["ship v1"]
         thread_id = await harness.thread_id_for(root)
         await harness.bot.wait_until_at_rest(thread_id)
         await harness.bot.check_replay(thread_id)

@@ -47,7 +47,7 @@ async def test_escalation_reaches_all_people_of_a_role_on_slack(database: Databa
         await harness.advance_clock(seconds=60)
         cards = [await person.wait_for_reply(text="wants to run ship") for person in (harness.bob, harness.carol)]
         assert [card.message.channel for card in cards] == ["D0BOB", "D0CAROL"]
-        await harness.bot.wait_until(thread_id, lambda s: s.open_request and len(s.open_request.cards) == 3)
+        await harness.bot.wait_until(thread_id, lambda state: state.open_request and len(state.open_request.cards) == 3)
         await cards[1].click("Approve", actor=harness.carol)
         for card in cards:
             await card.wait_until_closed("approved by Carol Diaz (slack)")
@@ -76,7 +76,7 @@ async def test_reply_to_an_escalated_card_reaches_its_thread(database: Database,
         await harness.bot.wait_for_request(thread_id)
         await harness.advance_clock(seconds=60)
         card = await harness.bob.wait_for_reply(text="wants to run ship")
-        await harness.bot.wait_until(thread_id, lambda s: s.open_request and len(s.open_request.cards) == 2)
+        await harness.bot.wait_until(thread_id, lambda state: state.open_request and len(state.open_request.cards) == 2)
         await harness.bob.reply(card.message, "what is in v1?")
         await harness.slack.wait_until_quiet()
         assert (await harness.bot.event_types(thread_id)).count("MessageReceived") == 2
@@ -121,7 +121,7 @@ async def test_undeliverable_card_escalates_at_once(database: Database, running_
         thread_id = await open_thread(harness, "slack:C0SECRET")
         card = await harness.bob.wait_for_reply(text="wants to run ship")
         assert "MessageUndeliverable" in await harness.bot.event_types(thread_id)
-        await harness.bot.wait_until(thread_id, lambda s: s.open_request and s.open_request.cards)
+        await harness.bot.wait_until(thread_id, lambda state: state.open_request and state.open_request.cards)
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(text="yet; I asked Bob Ito on Slack.")
         await card.click("Approve", actor=harness.bob)
@@ -147,7 +147,7 @@ async def test_rejected_card_is_sent_to_people_directly(database: Database, runn
         labels = [[c["text"]["text"] for c in card.controls] for card in (bob_card, alice_card)]
         assert labels == [["Approve", "Deny", "Edit"], ["Deny"]]
         await harness.bot.wait_until(
-            await harness.thread_id_for(root), lambda s: s.open_request and len(s.open_request.cards) == 3
+            await harness.thread_id_for(root), lambda state: state.open_request and len(state.open_request.cards) == 3
         )
         await bob_card.click("Approve", actor=harness.bob)
         for card in (bob_card, carol_card, alice_card):
@@ -170,7 +170,7 @@ async def test_archived_channel_sends_card_and_reply_to_the_requester(
         bob_card = await harness.bob.wait_for_reply(text="wants to run ship")
         await harness.carol.wait_for_reply(text="wants to run ship")
         await harness.bot.wait_until(
-            await harness.thread_id_for(root), lambda s: s.open_request and len(s.open_request.cards) == 3
+            await harness.thread_id_for(root), lambda state: state.open_request and len(state.open_request.cards) == 3
         )
         await bob_card.click("Deny", actor=harness.bob)
         await (await harness.bob.wait_for_modal()).submit({})
@@ -206,7 +206,7 @@ async def test_revoked_token_is_reported_and_messages_are_sent_later(
         harness.slack.add_channel(OPS)
         harness.slack.fail_next("chat.postMessage", error="token_revoked")
         thread_id = await open_thread(harness, f"slack:{OPS}", "hi")
-        await harness.bot.wait_until(thread_id, lambda s: s.status == "done")
+        await harness.bot.wait_until(thread_id, lambda state: state.status == "done")
         await log_capture.wait_for_action(harness, "delivery_retried")
         assert "token_revoked; run `handrail doctor`" in harness.bot.bot.channel_errors["channel:slack"]
         assert (await harness.bot.bot.engine.load(thread_id)).pending_messages

@@ -25,7 +25,7 @@ async def test_unstored_envelope_is_not_acknowledged_and_is_redelivered(
     async with running_slack_bot(running_bot, database, ScriptedModel(HELLO), transport="socket") as harness:
         async with locked_database(harness.bot):
             root = await harness.alice.mention_bot("hi", channel=OPS)
-            for attempt in (1, 2):  # Slack retries at once the first time
+            for attempt in (1, 2):  # Slack sends two events for a mention, and first retries at once
                 await log_capture.wait_for_action(harness, "inbound_rejected", 2 * attempt)
                 harness.slack.workspace.clock.advance(seconds=3)
             await harness.slack.wait_until_quiet()

@@ -172,7 +172,8 @@ async def test_unreachable_server_raises_unavailable() -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "seconds"), [("7", 7.0), ("0", 0.0), ("soon", None), ("-1", None), ("\u0667", None)]
+    ("header", "seconds"),
+    [("7", 7.0), ("0", 0.0), ("soon", None), ("-1", None), ("\N{ARABIC-INDIC DIGIT SEVEN}", None)],
 )
 def test_retry_after_must_be_whole_seconds(header: str, seconds: float | None) -> None:
     error = error_from_response("ratelimited", status=429, headers={"retry-after": header})

@@ -1,4 +1,8 @@
-"""Writes of a batch are committed together or not at all, on both databases and by both commit methods."""
+"""Writes of a batch are committed together or not at all, on both databases and by both commit methods.
+
+`transaction` (with `for_update`) keeps the rows that the function reads for update locked until the commit; `batch`
+locks none.
+"""
 
 import asyncio
 from datetime import UTC, datetime, timedelta, timezone
@@ -123,12 +127,13 @@ async def test_on_commit_is_called_only_after_a_commit(database: Database, for_u
     assert committed == ["done"]
 
 
-async def test_terminated_backends_are_detected_before_use(postgres_url: str, for_update: bool) -> None:
+async def test_terminated_connections_are_detected_before_use(postgres_url: str, for_update: bool) -> None:
     database = Database.open(postgres_url)
     for round_number in range(3):
         names = (f"{round_number}-{number:02}" for number in range(20))
         commits = (
-            database.commit_batch(lambda _, w, n=n: w.add(INSERT, rows(n)), for_update=for_update) for n in names
+            database.commit_batch(lambda _, writes, number=n: writes.add(INSERT, rows(number)), for_update=for_update)
+            for n in names
         )
         await asyncio.gather(*commits)
         terminate_all_backends(postgres_url)

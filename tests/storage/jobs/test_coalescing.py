@@ -43,7 +43,7 @@ async def test_job_fetched_before_a_coalesced_commit_sees_its_event(database: Da
         read = worker_store.load_latest if latest else worker_store.load
         return read(connection, "thr_1").version
 
-    await database.commit_batch(lambda _, w: append_events(writer_store, w, ThreadState(), *opening_events()))
+    await database.commit_batch(lambda _, writes: append_events(writer_store, writes, ThreadState(), *opening_events()))
     await enqueue(database, wake_up)
     engine = admin_engine(database.url)
     with engine.connect() as other:

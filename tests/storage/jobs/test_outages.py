@@ -81,7 +81,7 @@ async def test_notifications_work_after_backends_were_terminated(database: Datab
 async def test_polling_finds_a_job_whose_notification_was_lost(database: Database) -> None:
     recorder = JobRecorder()
     await database.transaction(
-        lambda c: c.execute(text("DROP FUNCTION procrastinate_notify_queue_job_inserted_v1 CASCADE"))
+        lambda connection: connection.execute(text("DROP FUNCTION procrastinate_notify_queue_job_inserted_v1 CASCADE"))
     )
     async with running_worker(database.url, recorder, poll=0.1):
         await wait_until_listening(database)

@@ -163,7 +163,7 @@ async def test_concurrent_recoveries_requeue_a_job_once(database: Database, mana
     await age_heartbeats(database, HEARTBEAT_TIMEOUT_SECONDS + 1)
     assert sum(await asyncio.gather(*(requeue(manager) for _ in range(5)))) == len(names)
     attempts = await database.transaction(
-        lambda c: c.execute(text("SELECT DISTINCT attempts FROM procrastinate_jobs")).all()
+        lambda connection: connection.execute(text("SELECT DISTINCT attempts FROM procrastinate_jobs")).all()
     )
     assert attempts == [(1,)]
 

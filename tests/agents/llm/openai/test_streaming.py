@@ -270,7 +270,7 @@ async def test_chunks_need_no_index_role_or_done_line() -> None:
     last = b'{"choices": [{"finish_reason": "stop"}]}'
 
     completion, partials = await call_chat_once(
-        lambda p: p.will_stream(b"data:" + minimal_chunk + b"\r\n\r\n", b"data:" + last + b"\n\n")
+        lambda provider: provider.will_stream(b"data:" + minimal_chunk + b"\r\n\r\n", b"data:" + last + b"\n\n")
     )
 
     assert completion.step == DoneForNow(message="Hello 😀 there")
@@ -335,7 +335,9 @@ async def test_line_separators_in_a_text_do_not_split_events() -> None:
 async def test_chunks_of_any_size_are_joined() -> None:
     events = b"".join([chunk(ANSWER[:60]), chunk(ANSWER[60:], finish_reason="stop"), DONE])
 
-    completion, partials = await call_chat_once(lambda p: p.will_stream(*(bytes([byte]) for byte in events)))
+    completion, partials = await call_chat_once(
+        lambda provider: provider.will_stream(*(bytes([byte]) for byte in events))
+    )
 
     assert completion.step == DoneForNow(message="Hello 😀 there")
     assert partials[-1] == "Hello 😀 there"
