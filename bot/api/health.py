@@ -109,10 +109,10 @@ def _check_engine(bot: Bot) -> HealthCheck:
 
 
 def _check_tools(runner: ToolRunner) -> Mapping[str, HealthCheck]:
-    """Return a failed check when hanging calls occupy every tool thread; otherwise no check."""
+    """Return a failed check when hanging calls occupy every OS thread for tools; otherwise no check."""
     if not runner.is_exhausted:
         return {}
-    problem = "hanging tool calls occupy every thread; restart this process"
+    problem = "hanging tool calls occupy every OS thread for tools; restart this process"
     return {"tools": HealthCheck(ok=False, problem=problem)}
 
 

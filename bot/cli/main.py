@@ -96,7 +96,7 @@ def handrail(
 
 def run_command(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code. A stack trace is printed only with LOG_LEVEL=debug."""
-    with suppress(ValueError):  # only the main thread may set signal handlers
+    with suppress(ValueError):  # only the main OS thread may set signal handlers
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with SIGINT ignored
     try:
         code = _invoke(arguments)

@@ -44,7 +44,7 @@ class HeartbeatThread:
     _is_silent: bool = False
 
     def start(self) -> None:
-        """Start the thread. Call this on the event loop to be monitored."""
+        """Start the OS thread. Call this on the event loop to be monitored."""
         loop, loop_thread_id = asyncio.get_running_loop(), threading.get_ident()
         self._loop_seen_at = self.monotonic()
         self._thread = threading.Thread(target=self._run, args=(loop, loop_thread_id), name="heartbeat", daemon=True)

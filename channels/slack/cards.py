@@ -86,8 +86,8 @@ def _parts(text: str) -> list[str]:
 
 def render_beginning(rendered: RenderedMessage, length: int) -> RenderedMessage:
     """Return the first part of a reply with a line that states the length of the complete reply, in characters."""
-    note = f"This is the beginning. The complete reply has {length:,} characters and follows below."
-    return RenderedMessage(rendered.text, (*rendered.blocks, context([plain_text(note)])))
+    remark = f"This is the beginning. The complete reply has {length:,} characters and follows below."
+    return RenderedMessage(rendered.text, (*rendered.blocks, context([plain_text(remark)])))
 
 
 def plain_text_blocks(rendered: RenderedMessage) -> tuple[Block, ...]:

@@ -130,7 +130,7 @@ def requester_and_responder(scenario: CrashScenario, key_prefix: str = "") -> tu
 
 
 class ConcurrentUsers:
-    """Users who work concurrently, each in a thread. Responders continue until the scenario is idle."""
+    """Users who work concurrently, each in an OS thread. Responders continue until the scenario is idle."""
 
     def __init__(self, scenario: CrashScenario, *responders: Responder) -> None:
         self.scenario = scenario

@@ -90,7 +90,7 @@ class PostgresProxy:
 
 @contextmanager
 def postgres_proxy(url: str) -> Iterator[PostgresProxy]:
-    """Run a proxy to the server of a URL in a thread; the proxy's own `url` leads through it."""
+    """Run a proxy to the server of a URL in an OS thread; the proxy's own `url` leads through it."""
     server = make_url(url)
     with tempfile.TemporaryDirectory(prefix="proxy-") as folder:
         proxy = PostgresProxy(server.set(query={"host": folder}).render_as_string(hide_password=False), server)

@@ -249,9 +249,8 @@ async def running_bot(
     """
     clock, tool_call_recorder = clock or FakeClock(), tool_call_recorder or ToolCallRecorder()
     sequence = SequentialIds(id_prefix)
-    helper = Agent(
-        name="helper", purpose="helps", instructions="Help.", tools=build_tools(tool_call_recorder), **agent_settings
-    )  # type: ignore[arg-type]  # settings of the test
+    tools = build_tools(tool_call_recorder)
+    helper = Agent(name="helper", purpose="helps", instructions="Help.", tools=tools, **agent_settings)  # type: ignore[arg-type]  # settings of the test
     bot_clock = Clock(now=clock.now, jitter=lambda: 1.0, monotonic=clock.monotonic)
     agents = {agent.name: agent for agent in ([main_agent, helper] if main_agent else [helper])}
     roster = roster or Roster(agents, Policy(rules=rules, people=PEOPLE))

@@ -119,7 +119,7 @@ def open_history(file: Path) -> History:
 
 
 async def _read_pipe(descriptor: int) -> AsyncIterator[str]:
-    """Yield the lines of a pipe or a file. A daemon thread reads them, so that a blocked read cannot delay the exit."""
+    """Yield the lines of a pipe or a file. An OS thread reads them, so that a blocked read cannot delay the exit."""
     loop, lines = asyncio.get_running_loop(), asyncio.Queue[str | None]()
 
     def read() -> None:

@@ -43,7 +43,7 @@ async def test_hanging_calls_in_every_thread_make_the_bot_unready(api: ApiHarnes
     assert response.status_code == 503
     assert response.json()["checks"]["tools"] == {
         "ok": False,
-        "problem": "hanging tool calls occupy every thread; restart this process",
+        "problem": "hanging tool calls occupy every OS thread for tools; restart this process",
     }
 
 

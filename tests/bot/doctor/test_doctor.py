@@ -152,7 +152,7 @@ def test_unreachable_model_server_is_a_problem():
 
 @contextmanager
 def running_model_server(key: str) -> Iterator[str]:
-    """Run a model server in a thread, because the doctor has an event loop of its own."""
+    """Run a model server in an OS thread, because the doctor has an event loop of its own."""
     is_serving, may_stop = threading.Event(), threading.Event()
     ports: list[int] = []
 

@@ -80,7 +80,7 @@ async def test_process_and_workers_have_heartbeats_while_the_loop_is_blocked(pos
                     await asyncio.sleep(0)
             connection.execute("UPDATE process SET seen_at = now() - interval '1 hour'")
             connection.execute("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 hour'")
-            assert _has_recent_heartbeats(connection)  # this waits in the event loop's thread and so blocks the loop
+            assert _has_recent_heartbeats(connection)  # this waits in the event loop's OS thread and so blocks the loop
     await database.close()
 
 

@@ -62,7 +62,7 @@ async def test_hanging_call_releases_its_thread_when_it_ends(may_return: threadi
     assert vars(pool.limits.loads["desk.hang"]) == {"running": 2, "waiting": 0, "hanging": 2, "timeout_count": 2}
     may_return.set()
     async with asyncio.timeout(TIMEOUT_SECONDS):
-        while pool.limits.active_loads["desk.hang"].running or pool.limits.hanging:  # noqa: ASYNC110 - threads set no event
+        while pool.limits.active_loads["desk.hang"].running or pool.limits.hanging:  # noqa: ASYNC110 - OS threads set no event
             await asyncio.sleep(0)
     assert vars(pool.limits.loads["desk.hang"]) == {"running": 0, "waiting": 0, "hanging": 0, "timeout_count": 2}
     assert await pool.call("desk.hang", lambda: "done", TIMEOUT_SECONDS) == "done"
