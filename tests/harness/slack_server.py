@@ -147,7 +147,7 @@ class SlackServerHarness:
 
     def _forget_dead_workers(self) -> None:
         """Delete worker rows, so that jobs are requeued without waiting for the heartbeat timeout."""
-        database_admin(self.database_url).forget_workers(self.database_url, 0.0)
+        database_admin(self.database_url).forget_workers(self.database_url, offset_seconds=0.0)
 
 
 @asynccontextmanager

@@ -183,7 +183,7 @@ def test_edit_by_a_decider_supersedes() -> None:
 
 def test_deleting_the_triggering_message_supersedes_the_approval() -> None:
     superseded, recorded = events_for_edit(
-        thread_awaiting_approval(FIRST_MESSAGE), incoming_edit("m1", None), people=PEOPLE, agent=AGENT
+        thread_awaiting_approval(FIRST_MESSAGE), incoming_edit("m1", text=None), people=PEOPLE, agent=AGENT
     )
     assert isinstance(superseded, RequestSuperseded)
     assert (superseded.actor, superseded.reason) == (ALICE, "Alice deleted the message")

@@ -51,7 +51,7 @@ async def test_deletion_while_a_request_is_open_supersedes_it(database: Database
     async with running_bot(database, ScriptedModel(ship_call("v1"), DONE)) as harness:
         thread_id = await harness.post_message("ship v1", ref="m1")
         request = await harness.wait_for_request(thread_id)
-        await edit_message(harness, thread_id, None)
+        await edit_message(harness, thread_id, text=None)
         await harness.wait_until_at_rest(thread_id)
         assert (await harness.bot.approvals.find_request(request.id)).status == "superseded"
         assert harness.tool_call_recorder.runs == []

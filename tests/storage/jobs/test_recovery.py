@@ -253,7 +253,7 @@ async def test_hung_transaction_is_terminated(database: Database, manager: Relia
         hung.pgconn.flush()
         assert isinstance(manager.connector, PsycopgConnector)
         async with manager.connector.pool.connection() as connection:
-            await terminate_hung_transactions(connection, 0.0)
+            await terminate_hung_transactions(connection, seconds=0.0)
         await database.transaction(lambda connection: connection.execute(text(lock)))
         assert hung.pgconn.transaction_status == TransactionStatus.ACTIVE  # the client has not noticed yet
         hung.close()

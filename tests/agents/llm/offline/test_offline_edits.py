@@ -80,7 +80,7 @@ async def test_pending_command_can_be_edited(offline_thread: Conversation) -> No
 async def test_deleted_command_does_not_run(offline_thread: Conversation) -> None:
     offline_thread.post_message("ship v1 to sea", ref="m1")
     offline_thread.post_message("list 2 ships", ref="m2")
-    offline_thread.edit_message("m1", None)
+    offline_thread.edit_message("m1", text=None)
     assert await offline_thread.next_step() == list_ships_call(2)
     offline_thread.succeed_tool("two")
     assert await offline_thread.run_model_to_reply() == "two"
@@ -91,7 +91,7 @@ async def test_deleted_comment_does_not_reach_the_fallback() -> None:
     thread.post_message("list 2 ships")
     await thread.next_step()
     thread.post_message("do they float?", ref="m2")
-    thread.edit_message("m2", None)
+    thread.edit_message("m2", text=None)
     thread.succeed_tool("two")
     assert await thread.run_model_to_reply() == "two"
 
@@ -102,8 +102,8 @@ async def test_deleted_comment_does_not_reach_the_fallback() -> None:
 async def test_nothing_happens_when_all_messages_are_deleted(thread: Conversation) -> None:
     thread.post_message("ship v1 to sea", ref="m1")
     thread.post_message("hello", ref="m2")
-    thread.edit_message("m2", None)
-    thread.edit_message("m1", None)
+    thread.edit_message("m2", text=None)
+    thread.edit_message("m1", text=None)
     assert await thread.next_step() == NothingToDo(reason="the message was deleted")
     assert thread.state.status == "done"
 
@@ -151,7 +151,7 @@ async def test_deletion_during_an_approval_is_reported_as_withdrawn() -> None:
     for thread in (Conversation(AGENT, CommandModel()), thread_with_fallback()):
         thread.post_message("ship v1 to sea", ref="m1")
         await thread.next_step()
-        thread.edit_message("m1", None)
+        thread.edit_message("m1", text=None)
         assert thread.state.open_request is None
         assert await thread.run_model_to_reply() == WITHDRAWN_REPLY
 
@@ -220,7 +220,7 @@ async def test_fallback_continues_its_work_after_a_deletion() -> None:
     thread = thread_with_fallback(list_ships_call(2))
     thread.post_message("what floats?", ref="m1")
     await thread.next_step()
-    thread.edit_message("m1", None)
+    thread.edit_message("m1", text=None)
     assert not command_history(thread.state, AGENT.commands).has_only_deleted_messages
 
 
@@ -256,5 +256,5 @@ async def test_deleted_message_does_not_withdraw_a_delegation() -> None:
     office.post_message("whistle")
     await office.next_step()
     office.post_message("hm", ref="m2")
-    office.edit_message("m2", None)
+    office.edit_message("m2", text=None)
     assert await office.next_step() == DoneForNow(message=help_text(HARBOUR))

@@ -663,7 +663,7 @@ def possible_actions(thread: Conversation, text: str) -> dict[str, Callable[[], 
     if refs := [event.ref for event in thread.state.history if isinstance(event, MessageReceived) and event.ref]:
         possible |= {
             "edit": lambda: thread.edit_message(refs[-1], text),
-            "delete": lambda: thread.edit_message(refs[-1], None),
+            "delete": lambda: thread.edit_message(refs[-1], text=None),
         }
     if call is not None and call.phase == "approved":
         possible |= {
