@@ -24,7 +24,7 @@ from tests.harness.bot import BotHarness
 
 DONE = DoneForNow(message="Done.")
 SECRET = "token=hunter2"
-THIS_FILE = "tests/bot/execution/test_tool_failures.py:"
+THIS_FILE = "bot/execution/test_tool_failures.py:"
 TIMEOUT_SECONDS = 20.0
 
 
