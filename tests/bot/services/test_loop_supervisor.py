@@ -84,7 +84,7 @@ async def test_failing_loop_is_logged_counted_and_run_again(log_output: StringIO
     assert [(line["action"], line["loop"], line["error"], line["count"]) for line in lines] == [
         ("loop_failed", "faulty", "Bug", count) for count in (1, 2, 3)
     ]
-    assert all("bot/test_loop_supervisor.py" in line["traceback"] and "run" in line["traceback"] for line in lines)
+    assert all("services/test_loop_supervisor.py" in line["traceback"] and "run" in line["traceback"] for line in lines)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert supervisor.running_loops == {}
