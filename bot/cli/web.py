@@ -10,7 +10,7 @@ app = Typer()
 
 @app.command("web")
 def _run_web(*, port: PortOption = None) -> None:
-    """Run an HTTP server process, next to worker processes."""
+    """Run an HTTP server process; worker processes do the work."""
     serve(ServeOptions(port=port, role=WEB_ROLE), _print_address)
 
 

@@ -115,10 +115,10 @@ def _check_status(state: ThreadState, forbidden_statuses: tuple[str, ...], actio
 
 
 def _not_paused_message(state: ThreadState) -> str:
-    rule = "only a paused thread can be resumed"
     if state.status == "waiting_for_human":
-        return f"thread {state.thread_id} is waiting for an answer; answer its request ({rule})"
-    return f"thread {state.thread_id} is {state.status}; {rule}"
+        advice = "answer its request. Only a paused thread can be resumed"
+        return f"thread {state.thread_id} is waiting for an answer; {advice}"
+    return f"thread {state.thread_id} is {state.status}; only a paused thread can be resumed"
 
 
 def _wrong_state(state: ThreadState, message: str) -> WrongState:

@@ -4,7 +4,9 @@ import stat
 
 import pytest
 
+from agents.core.errors import ConfigurationError
 from bot.cli.chat.input import open_history
+from bot.process import create_data_dir
 
 CONFIGURATION = """
 [people.alice]
@@ -84,6 +86,13 @@ def test_migrating_twice_changes_nothing(handrail, tmp_path):
     assert "(unchanged)" in handrail("migrate").err
     assert (tmp_path / ".handrail" / "handrail.db").exists()
     assert stat.S_IMODE((tmp_path / ".handrail").stat().st_mode) == 0o700
+
+
+def test_file_in_the_way_of_the_data_folder_is_reported(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".handrail").touch()
+    with pytest.raises(ConfigurationError, match=r"a file named \.handrail is in the way of the data folder; move it"):
+        create_data_dir()
 
 
 @pytest.mark.usefixtures("two_person_config")
