@@ -101,8 +101,8 @@ def test_named_commands_exist(path: Path) -> None:
 
 def list_subcommands(name: str) -> set[str]:
     """Return the commands of a group, or nothing if the command is not a group."""
-    module, _, app = COMMANDS[name].module.partition(":")
-    return set(getattr(get_command(getattr(import_module(module), app or "app")), "commands", ()))
+    module, _, variable = COMMANDS[name].location.partition(":")
+    return set(getattr(get_command(getattr(import_module(module), variable or "app")), "commands", ()))
 
 
 @document
