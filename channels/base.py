@@ -210,7 +210,7 @@ class Service(Protocol):
         ...
 
     async def stop(self) -> None:
-        """Stop within three seconds. What has not been committed then is sent again by the other side."""
+        """Stop within three seconds. The other side sends again the input that has not been committed by then."""
         ...
 
 

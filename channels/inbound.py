@@ -34,7 +34,7 @@ class Sender:
 
 @dataclass(frozen=True)
 class Arrival:
-    """Who sent an input, on which channel and when.
+    """Sender, channel and time of an input.
 
     The input is a duplicate if any of its `dedup_keys` was recorded on this `channel` before.
     """

@@ -38,7 +38,7 @@ class MessageReceiver:
     roster: Roster
 
     async def post_message(self, message: InboundMessage) -> Posted:
-        """Post a message, once. Those of unknown external senders and of unlinked conversations are ignored."""
+        """Post a message, once. Messages of unknown external senders, and for unlinked conversations, are ignored."""
         sender = message.arrival.sender
         if (sender.is_external and self._resolve(sender).person is None) or not await self._is_relevant(message):
             return Posted("ignored")
