@@ -28,7 +28,7 @@ from bot.services.roster import Roster
 from bot.services.thread_control import ThreadControl
 from bot.services.threads import ConversationRouter, ThreadService
 from channels.abilities import StatusChannel, StreamingChannel
-from channels.base import Channel, PullChannel
+from channels.base import Channel, Plugin, PullChannel
 from storage.database.database import Database
 from storage.event_store import ThreadStore
 from storage.jobs import Queue
@@ -48,7 +48,7 @@ class QueueAssignment:
 
 @dataclass
 class Bot:
-    """A bot: its services, its execution backend and its background tasks."""
+    """A bot: its services, its execution backend and its background tasks. `plugins` are by channel name."""
 
     engine: Engine
     roster: Roster
@@ -58,6 +58,7 @@ class Bot:
     tool_runner: ToolRunner
     channels: Mapping[str, Channel | PullChannel]
     channel_errors: dict[str, str]
+    plugins: Mapping[str, Plugin] = field(default_factory=dict)
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     heartbeat: ProcessHeartbeat | None = field(default=None)
     supervisor: LoopSupervisor = field(default_factory=LoopSupervisor)

@@ -13,6 +13,7 @@ from agents.llm.base import Model
 from agents.llm.offline.model import CommandModel
 from agents.llm.pricing import Price, PricedModel
 from bot.bootstrap import Bot, QueueAssignment, bootstrap
+from bot.channel_host import build_plugins, channels_by_scheme
 from bot.config.database import database_revision, database_url, migrate_database
 from bot.config.installation import build_roster, load_installation
 from bot.config.loader import Configuration
@@ -22,7 +23,6 @@ from bot.execution.model_limits import RateLimitedModel, RateLimitGate
 from bot.external_channels import open_external_channels
 from bot.log import LogEvent, log
 from bot.services.ids import generate_id, utc_now
-from channels.registry import CHANNELS, channels_by_scheme
 from storage.database.database import Database
 from storage.database.postgres import is_postgres
 from storage.database.schema import HEAD_REVISION
@@ -75,10 +75,14 @@ def build_bot(
     roster = build_roster(settings, configuration, may_use_sample_repository=may_use_sample_repository)
     assignment = _queue_assignment(role) if database.is_multi_process else None
     model = _build_model(settings, database, configuration.prices)
-    external_channels = open_external_channels(settings)
-    channels = channels_by_scheme((*CHANNELS, *(external.channel for external in external_channels)))
+    plugins, external_channels = build_plugins(settings), open_external_channels(settings)
+    channels = channels_by_scheme(plugins) | {
+        external.channel.scheme: external.channel for external in external_channels
+    }
     bot = bootstrap(database, roster, model, channels, assignment=assignment)
+    bot.plugins = plugins
     bot.closers += [external.close for external in external_channels]
+    bot.closers += [plugin.close for plugin in plugins.values() if plugin.close is not None]
     return bot
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from agents.core.messages import Assurance, Message, Receipt
 from agents.core.requests import Request
@@ -142,6 +142,9 @@ class Receiver(Protocol):
         ...
 
 
+Level = Literal["debug", "info", "warning", "error"]
+
+
 class Runtime(Protocol):
     """Facilities of the process that runs a channel: the receiver, time, supervised loops, log lines and readiness."""
 
@@ -168,19 +171,23 @@ class Runtime(Protocol):
         """Show a problem in `/readyz` until it is reported as None."""
         ...
 
-    def log(self, event: str, **fields: Any) -> None:
-        """Write one log line. `bot.log` lists the events (`LogEvent`) and the fields."""
+    def log(self, event: str, *, level: Level = "info", **fields: Any) -> None:
+        """Write one log line. `bot.log` lists the events (`LogEvent`) and the fields; TypeError is raised for others."""
         ...
 
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """HTTP request to an endpoint. The names of `headers` are in lower case; `body` has at most 1 MiB."""
+    """HTTP request to an endpoint. The names of `headers` are in lower case; `body` has at most 1 MB.
+
+    `query` is what follows the question mark of the URL, undecoded.
+    """
 
     method: str
     path: str
     headers: Mapping[str, str]
     body: bytes
+    query: str = ""
 
 
 @dataclass(frozen=True)
@@ -195,7 +202,10 @@ class HttpResponse:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """HTTP endpoint of a channel. It authenticates its requests itself. Retryable becomes 503 with Retry-After."""
+    """HTTP endpoint of a channel below `/channels/`. It authenticates its requests itself.
+
+    The response to Forbidden is 401, to InvalidInput 400, and to Retryable 503 with Retry-After.
+    """
 
     path: str
     handle: Callable[[HttpRequest, Runtime], Awaitable[HttpResponse]]
@@ -206,7 +216,7 @@ class Service(Protocol):
     """Background service of a channel, such as a connection on which events arrive."""
 
     async def start(self, runtime: Runtime) -> None:
-        """Start and return at once. Raises ConfigurationError if it cannot start."""
+        """Start and return at once. Raises ConfigurationError, with which the process does not start."""
         ...
 
     async def stop(self) -> None:
@@ -216,10 +226,15 @@ class Service(Protocol):
 
 @dataclass(frozen=True)
 class Plugin:
-    """Everything that a channel's package provides to one process. `checks` are those of `handrail doctor`."""
+    """Everything that a channel's package provides to one process.
 
-    channel: Channel | PullChannel
+    A plugin without a `channel` is not set up, or cannot work here because of a `problem`; only its `checks`, those of
+    `handrail doctor`, are used then. `close` closes the connections of the channel.
+    """
+
+    channel: Channel | PullChannel | None = None
     endpoints: tuple[Endpoint, ...] = ()
     services: tuple[Service, ...] = ()
     checks: Callable[[], Iterable[Finding]] = tuple
     close: Callable[[], Awaitable[None]] | None = None
+    problem: str | None = None

@@ -1,6 +1,6 @@
-"""Inbound channel services besides the API: HTTP routes and connections of the configured channels."""
+"""HTTP routes of the channels besides the API. They are not part of the documented API."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -24,7 +24,39 @@ from agents.core.errors import Forbidden, InvalidInput
 from bot.api.errors import body_for_error
 from bot.log import LogEvent, log
 from bot.slack.endpoint import SlackEndpoint
+from channels.base import Endpoint, HttpRequest, Plugin, Runtime
 from channels.slack.manifest import EVENTS_PATH
+
+
+def build_channel_routes(plugins: Mapping[str, Plugin], runtime: Runtime) -> Iterator[Route]:
+    """Yield the routes of all endpoints of the plugins."""
+    for name, plugin in plugins.items():
+        for endpoint in plugin.endpoints:
+            yield _build_route(name, endpoint, runtime)
+
+
+def _build_route(channel: str, endpoint: Endpoint, runtime: Runtime) -> Route:
+    async def handle(request: Request) -> Response:
+        """Pass the request to the endpoint. Errors other than the two below are handled like those of the API."""
+        try:
+            response = await endpoint.handle(await _to_http_request(request), runtime)
+        except (Forbidden, InvalidInput) as error:
+            return _rejection_response(channel, error)
+        media_type = response.content_type if response.body else None
+        return Response(response.body, response.status, response.headers, media_type)
+
+    return Route(endpoint.path, handle, methods=list(endpoint.methods))
+
+
+async def _to_http_request(request: Request) -> HttpRequest:
+    return HttpRequest(
+        method=request.method,
+        path=request.url.path,
+        headers=dict(request.headers),
+        body=await request.body(),
+        query=request.url.query,
+    )
+
 
 SHUTDOWN_GRACE_SECONDS = 1.0
 """Time for background replies to finish when the server stops."""
@@ -32,7 +64,7 @@ SHUTDOWN_GRACE_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class ChannelServices:
-    """Routes and connections of channels. Run `stop_hooks` before the bot stops."""
+    """Routes and connections of Slack. Run `stop_hooks` before the bot stops."""
 
     routes: tuple[BaseRoute, ...] = ()
     start_hooks: tuple[Callable[[], None], ...] = ()
@@ -87,14 +119,14 @@ def build_slack_route(endpoint: SlackEndpoint) -> Route:
                 signature=headers.get("x-slack-signature"),
             )
         except (Forbidden, InvalidInput) as error:
-            return _rejection_response(error)
+            return _rejection_response("slack", error)
         return Response() if body is None else JSONResponse(body)
 
     return Route(EVENTS_PATH, slack_events, methods=["POST"])
 
 
-def _rejection_response(error: Forbidden | InvalidInput) -> Response:
+def _rejection_response(channel: str, error: Forbidden | InvalidInput) -> Response:
     status = 401 if isinstance(error, Forbidden) else 400
-    log(LogEvent.INBOUND_REJECTED, level="warning", channel="slack", status=status, error=error)
+    log(LogEvent.INBOUND_REJECTED, level="warning", channel=channel, status=status, error=error)
     body: dict[str, Any] = body_for_error(error)
     return JSONResponse(body, status)

@@ -6,11 +6,11 @@ from pathlib import Path
 from agents.core.config_issues import ConfigIssue
 from bot.config.approvers import find_approver_shortages
 from bot.config.environment.env_file import find_near_misses, load_variable_lines
-from bot.config.environment.network import NetworkSettings
 from bot.config.file.conditions import ArgumentModels, find_shadowed_rules
 from bot.config.loader import Configuration
 from bot.config.messages import describe_unknown_name
 from bot.config.settings import Settings
+from channels.network import NetworkSettings
 
 _ENV_FILE = Path(".env")
 

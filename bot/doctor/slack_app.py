@@ -8,11 +8,11 @@ from pydantic import SecretStr
 
 from agents.core.errors import ConfigurationError, HandrailError, Unavailable
 from agents.core.visible_text import escape_hidden_characters
-from bot.config.environment.network import NetworkSettings
 from bot.config.settings import Settings
 from bot.doctor.slack_manifest import CHECK_NAME as MANIFEST_CHECK_NAME
 from bot.doctor.slack_manifest import compare_manifests
 from channels.finding import Finding, FindingState
+from channels.network import NetworkSettings
 from channels.slack.client import ApiResponse, SlackClient
 from channels.slack.identity import identity_from_auth_test
 from channels.slack.manifest import SCOPES, build_manifest

@@ -9,7 +9,6 @@ from pydantic import SecretStr
 
 from agents.core.errors import ConfigurationError, Permanent
 from bot.bootstrap import Bot
-from bot.config.environment.network import NetworkSettings
 from bot.config.settings import Settings
 from bot.log import LogEvent, log
 from bot.services.ids import Clock
@@ -26,6 +25,7 @@ from bot.slack.message_handlers import MessageHandlers
 from bot.slack.overview_query import OverviewQuery
 from bot.slack.slash_commands import SlashCommands
 from bot.slack.socket_mode_runner import SocketModeRunner
+from channels.network import NetworkSettings
 from channels.slack.channel import SlackChannel
 from channels.slack.client import SlackClient
 from channels.slack.identity import BotIdentityCache

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from agents.core.messages import Assurance, Message, Receipt
-from channels.base import Capabilities
+from channels.base import Capabilities, Plugin
+from channels.settings import InstallationSettings
 from channels.text import text_digest, to_plain_text
 
 
@@ -21,3 +22,8 @@ class TerminalChannel:
 
     def receipt_for(self, message: Message) -> Receipt:
         return Receipt(ref="log", digest=text_digest(to_plain_text(message, self.capabilities)))
+
+
+def build(_settings: InstallationSettings) -> Plugin:
+    """Return the plugin. Terminals reach the bot by its API, so there are no endpoints."""
+    return Plugin(TerminalChannel())

@@ -31,7 +31,6 @@ from bot.bootstrap import Bot, QueueAssignment, bootstrap
 from bot.execution import heartbeat as process_heartbeat
 from bot.services.ids import generate_id, utc_now
 from bot.services.roster import Roster
-from channels.registry import channels_by_scheme
 from storage.database.database import Database, create_database_engine
 from storage.database.postgres import conninfo
 from storage.database.schema import migrate
@@ -47,6 +46,7 @@ from tests.bench.round_trips import (
     run_serially,
     ship,
 )
+from tests.harness.channels import channels_by_scheme
 from tests.harness.people import PEOPLE
 from tests.postgres import create_database, start_server
 

@@ -31,10 +31,10 @@ from bot.bootstrap import Bot, bootstrap
 from bot.services.engine import CommitResult
 from bot.services.roster import Roster
 from bot.services.threads import NewThread
-from channels.registry import channels_by_scheme
 from storage.database.database import Database, create_database_engine
 from storage.database.schema import migrate
 from storage.database.sqlite import sqlite_path
+from tests.harness.channels import channels_by_scheme
 from tests.harness.people import ALICE, BOB, PEOPLE
 
 CONCURRENT_CLIENTS = 16

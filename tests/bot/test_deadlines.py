@@ -11,10 +11,10 @@ from agents.core.steps import DoneForNow
 from agents.core.values import Address
 from bot.services.answer_notices import describe_recorded_answer
 from bot.services.roster import Roster
-from channels.registry import channels_by_scheme
 from storage.database.database import Database
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.bot import RecordingChannel
+from tests.harness.channels import channels_by_scheme
 from tests.harness.people import PEOPLE, with_addresses
 from tests.harness.tools import ToolCallRecorder, build_tools
 

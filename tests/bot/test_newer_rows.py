@@ -14,7 +14,6 @@ from agents.core.errors import Unavailable, WrongState
 from agents.core.steps import DoneForNow
 from agents.core.values import Address
 from bot.api.response_models import request_view, thread_view
-from channels.registry import channels_by_scheme
 from storage.database.database import Database
 from storage.event_store import list_thread_states, load_uncached
 from storage.outbox import list_pending, list_pending_for
@@ -24,6 +23,7 @@ from tests.bot.conftest import BotSetup
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.bot import BotHarness, RecordingChannel
+from tests.harness.channels import channels_by_scheme
 from tests.harness.people import PEOPLE
 
 SHIP, DONE = {"intent": "ship", "tag": "v1"}, DoneForNow(message="Done.")

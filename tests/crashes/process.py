@@ -29,6 +29,7 @@ from bot.api.app import create_app
 from bot.api.channel_routes import ChannelServices, build_slack_services
 from bot.api.server import open_listen_socket
 from bot.bootstrap import Bot, QueueAssignment, bootstrap
+from bot.channel_host import BotRuntime, ChannelHost
 from bot.config.database import database_revision, migrate_database
 from bot.execution import heartbeat
 from bot.execution.backend import ExecutionBackend
@@ -44,7 +45,6 @@ from bot.process import ProcessRole
 from bot.services import ids
 from bot.services.ids import Clock, generate_id, utc_now
 from bot.services.retry import Sleep, sleep_until
-from channels.registry import channels_by_scheme
 from storage.database.database import Database
 from storage.database.schema import HEAD_REVISION
 from storage.jobs import QUEUES, recovery
@@ -62,6 +62,7 @@ from tests.crashes.fault_injection import (
 from tests.crashes.journals import Journals
 from tests.crashes.kill_points import KillPoint
 from tests.crashes.slack_fault_injection import faulty_slack_channel, slack_account
+from tests.harness.channels import channels_by_scheme
 
 CONCURRENCY = 16
 UP = ProcessRole("up", QUEUES, CONCURRENCY, is_standalone=True)
@@ -109,7 +110,8 @@ def _run_server(role: ProcessRole, options: argparse.Namespace, announce: Announ
     app.add_middleware(FaultyMiddleware, kill_point=kill_point)
     server = server_process._Server(app)
     server.on_listening = lambda: announce({"ready": True, "port": listen_socket.getsockname()[1]})
-    asyncio.run(server_process._serve(bot, server, listen_socket, channel_services))
+    host = ChannelHost(bot.plugins, BotRuntime(bot))
+    asyncio.run(server_process._serve(bot, server, listen_socket, host, channel_services))
 
 
 def _run_worker(role: ProcessRole, options: argparse.Namespace, announce: Announce) -> None:

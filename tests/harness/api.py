@@ -26,9 +26,9 @@ from bot.api.context import StreamRegistry
 from bot.bootstrap import Bot, bootstrap
 from bot.config.environment.values import ApiToken
 from bot.services.roster import Roster
-from channels.registry import channels_by_scheme
 from storage.database.database import Database
 from tests.harness import people
+from tests.harness.channels import channels_by_scheme
 from tests.harness.people import TOKENS, with_addresses, with_roles
 
 WAIT_TIMEOUT_SECONDS = 5.0

@@ -25,7 +25,6 @@ from bot.services.retry import sleep_until
 from bot.services.roster import Roster
 from bot.services.threads import NewThread
 from channels.base import Capabilities, Channel, PullChannel
-from channels.registry import channels_by_scheme
 from storage.database.database import Database
 from storage.event_store import events_after
 from storage.jobs import QUEUES
@@ -35,6 +34,7 @@ from storage.replay import replay_on_connection
 from tests.fakes.clock import FakeClock
 from tests.fakes.database_clock import DatabaseClock
 from tests.fakes.scripted_model import ScriptedModel
+from tests.harness.channels import channels_by_scheme
 from tests.harness.people import PEOPLE
 from tests.harness.tools import ToolCallRecorder, build_tools
 

@@ -20,7 +20,6 @@ from bot.api.server import Server, open_listen_socket
 from bot.services.ids import Clock
 from bot.services.roster import Roster
 from bot.slack.bootstrap import SlackAccount, build_slack_channel
-from channels.registry import CHANNELS, channels_by_scheme
 from channels.slack.manifest import EVENTS_PATH
 from storage.database.database import Database
 from storage.database.sqlite import sqlite_path
@@ -29,6 +28,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.slack.person import Person as Teammate
 from tests.fakes.slack.slack import FakeSlack, fake_slack
 from tests.harness.bot import BotHarness
+from tests.harness.channels import channels_by_scheme
 from tests.harness.people import SLACK_PEOPLE, SLACK_USERS
 from tests.harness.tools import ToolCallRecorder, build_tools
 
@@ -103,7 +103,7 @@ async def slack_bot_in(
     roster = Roster({agent.name: agent for agent in (helper, *other_agents)}, Policy(rules=rules, people=SLACK_PEOPLE))
     account = _slack_account(slack, transport)
     channel = build_slack_channel(account, Clock(now=clock.now, monotonic=clock.monotonic), clock.sleep)
-    channels = channels_by_scheme((*CHANNELS, channel))
+    channels = {**channels_by_scheme(), channel.scheme: channel}
     async with run_bot(
         database,
         model,

@@ -10,8 +10,9 @@ from pydantic import SecretStr
 from sqlalchemy import make_url
 
 from agents.core.errors import ConfigurationError
-from bot.config.environment.values import ApiToken, ListenAddress, parse_api_tokens, validate_database_url
+from bot.config.environment.values import ApiToken, parse_api_tokens, validate_database_url
 from bot.config.settings import Settings, load_settings
+from channels.email.config import ListenAddress
 
 EXAMPLE_FILE = Path(__file__).parents[3] / ".env.example"
 CANARY = "c4n4ry"

@@ -8,13 +8,13 @@ from agents.core.errors import ConfigurationError, DeliveryUncertain, Permanent,
 from agents.core.messages import Receipt, StartedConversation
 from agents.core.steps import DoneForNow
 from agents.core.values import Address
-from channels.registry import channels_by_scheme
 from storage import outbox
 from storage.conversations import find_linked_thread
 from storage.database.database import Database
 from tests.bot.conftest import BotSetup
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.bot import RecordingChannel
+from tests.harness.channels import channels_by_scheme
 
 
 def channels_with_terminal(channel: RecordingChannel):

@@ -1,0 +1,1 @@
+"""Email channel. Only its settings exist in this version."""

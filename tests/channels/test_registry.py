@@ -1,0 +1,87 @@
+"""Tests of the registry: channels of this repository, and of other distributions by entry point."""
+
+from pathlib import Path
+
+import pytest
+
+from bot.channel_host import build_plugins
+from bot.config.settings import Settings
+from bot.doctor.channels import check_channels
+from channels.registry import BuiltChannel, build_channels
+from tests.harness.installed_channels import PAGER_SOURCE, install_channel
+
+
+def build_settings() -> Settings:
+    return Settings.from_variables({"SECRET_KEY": "a-key"})
+
+
+def build_by_name() -> dict[str, BuiltChannel]:
+    return {built.name: built for built in build_channels(build_settings())}
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty folder on the module search path."""
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+def test_channels_without_settings_are_built() -> None:
+    schemes = {name: built.plugin.channel.scheme for name, built in build_by_name().items()}
+    assert schemes == {"terminal": "terminal", "rest": "web"}
+
+
+@pytest.mark.parametrize("entry_point", ["handrail_pager_{}", "handrail_pager_{}:build"])
+def test_channel_of_another_distribution_is_built(site: Path, entry_point: str) -> None:
+    name = "by_function" if ":" in entry_point else "by_package"  # each module is imported once in this process
+    install_channel(site, f"pager_{name}", PAGER_SOURCE, entry_point=entry_point.format(name))
+    built = build_by_name()[f"pager_{name}"]
+    assert (built.error, built.is_external, built.plugin.channel.scheme) == (None, True, "pager")
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("raise RuntimeError('no battery')", "failed with RuntimeError: no battery"),
+        ("import nothing_of_this_name", "failed with ModuleNotFoundError: No module named 'nothing_of_this_name'"),
+        ("def build(settings): return 3", "failed with TypeError: `build` must return a Plugin or None"),
+        ("", "failed with TypeError: the entry point names neither a function nor a package with a function `build`"),
+        (
+            "from channels.terminal import build",
+            "failed with ValueError: the scheme terminal belongs to another channel",
+        ),
+    ],
+)
+def test_broken_channel_of_another_distribution_is_left_out(
+    site: Path, source: str, message: str, caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest
+) -> None:
+    name = f"broken{request.node.callspec.indices['source']}"
+    install_channel(site, name, source)
+    assert set(build_plugins(build_settings())) == {"terminal", "rest"}
+    (line,) = [record.msg for record in caplog.records if record.msg["event"] == "channel_not_started"]
+    assert line["channel"] == name
+    (finding,) = check_channels(build_settings())
+    assert (finding.name, finding.state) == (name, "problem")
+    assert finding.message == f"the channel is left out: handrail_{name} {message}"
+
+
+def test_missing_settings_of_another_distribution_are_left_out(site: Path) -> None:
+    source = "from agents.core.errors import ConfigurationError\n"
+    source += "def build(settings): raise ConfigurationError('PAGER_TOKEN is missing')"
+    install_channel(site, "unset", source)
+    assert set(build_plugins(build_settings())) == {"terminal", "rest"}
+    assert [finding.message for finding in check_channels(build_settings())] == ["PAGER_TOKEN is missing"]
+
+
+def test_check_that_fails_is_a_problem(site: Path) -> None:
+    source = "from channels.base import Plugin\ndef build(settings): return Plugin(checks=lambda: [1 / 0])"
+    install_channel(site, "uncheckable", source)
+    (finding,) = check_channels(build_settings())
+    assert "handrail_uncheckable failed with ZeroDivisionError" in finding.message
+
+
+def test_channel_that_is_not_set_up_is_only_checked(site: Path) -> None:
+    source = "from channels.base import Plugin\ndef build(settings): return Plugin(problem='the proxy is unusable')"
+    install_channel(site, "unusable", source)
+    assert set(build_plugins(build_settings())) == {"terminal", "rest"}
+    assert [finding.message for finding in check_channels(build_settings())] == ["the proxy is unusable"]

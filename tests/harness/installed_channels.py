@@ -1,0 +1,55 @@
+"""Small distributions with channels, written to a folder that a test puts on the module search path."""
+
+from pathlib import Path
+
+PAGER_SOURCE = '''
+"""Pager channel: takes messages over HTTP and prints what it sends."""
+
+import json
+
+from agents.core.errors import Forbidden, InvalidInput
+from agents.core.messages import Receipt
+from agents.core.values import Address
+from channels.base import Capabilities, Endpoint, HttpResponse, Plugin
+from channels.finding import Finding
+from channels.inbound import Arrival, InboundMessage, Sender
+
+
+class PagerChannel:
+    scheme = "pager"
+    capabilities = Capabilities()
+
+    async def send(self, to, message, *, key, replaces=None, may_have_been_sent=False):
+        print(f"{to}: {message.text}", flush=True)
+        return Receipt(ref=key, digest=key)
+
+
+async def take_message(request, runtime):
+    if request.headers.get("x-pager") != "secret":
+        raise Forbidden("the pager is unknown")
+    try:
+        page = json.loads(request.body)
+    except ValueError:
+        raise InvalidInput("the body is not JSON") from None
+    source = Address(f"pager:{page['from']}")
+    arrival = Arrival("pager", (f"page:{page['id']}",), Sender((source,)), source, runtime.now())
+    posted = await runtime.receiver.post_message(InboundMessage(arrival, page["text"]))
+    runtime.log("inbound_accepted", channel="pager")
+    return HttpResponse(body=json.dumps({"outcome": posted.outcome}).encode())
+
+
+def build(settings):
+    checks = lambda: [Finding(name="pager", state="ok", message=f"answers at {settings.public_url}")]
+    return Plugin(PagerChannel(), endpoints=(Endpoint("/channels/pager/messages", take_message),), checks=checks)
+'''
+
+
+def install_channel(folder: Path, name: str, source: str, *, entry_point: str | None = None) -> None:
+    """Write a distribution with one package, `handrail_NAME`, and an entry point named `NAME` for it."""
+    package, metadata = folder / f"handrail_{name}", folder / f"handrail_{name}-1.0.dist-info"
+    package.mkdir(parents=True)
+    metadata.mkdir()
+    (package / "__init__.py").write_text(source, encoding="utf-8")
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: handrail-{name}\nVersion: 1.0\n")
+    value = entry_point or f"handrail_{name}"
+    (metadata / "entry_points.txt").write_text(f"[handrail.channels]\n{name} = {value}\n")
