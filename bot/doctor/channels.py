@@ -9,7 +9,8 @@ from agents.core.errors import ConfigurationError
 from agents.core.visible_text import escape_hidden_characters
 from bot.config.settings import Settings
 from channels.finding import Finding
-from channels.registry import BuiltChannel, build_channels
+from channels.installed import BuiltChannel
+from channels.registry import build_channels
 
 
 def check_channels(settings: Settings) -> Iterator[Finding]:

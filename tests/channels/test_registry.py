@@ -7,7 +7,8 @@ import pytest
 from bot.channel_host import build_plugins
 from bot.config.settings import Settings
 from bot.doctor.channels import check_channels
-from channels.registry import BuiltChannel, build_channels
+from channels.installed import BuiltChannel
+from channels.registry import build_channels
 from tests.harness.installed_channels import PAGER_SOURCE, install_channel
 
 

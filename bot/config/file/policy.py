@@ -4,12 +4,21 @@ from collections.abc import Iterable
 from math import isfinite
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StrictBool, StrictInt, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, StrictBool, StrictInt, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticKnownError
 
 from agents.core.policy import ApprovalTerms, OnExpire, Rule
 from agents.core.values import Address, FrozenModel
 from bot.config.file.conditions import find_impossible_conditions
-from bot.config.file.references import Duration, HeldRole, KnownAddress, KnownPerson, KnownTool, get_declared_names
+from bot.config.file.references import (
+    ADDRESS_FORMATS,
+    Duration,
+    HeldRole,
+    KnownAddress,
+    KnownPerson,
+    KnownTool,
+    get_declared_names,
+)
 from bot.config.messages import join_names, quote, validation_error_at
 
 _DEFAULT_TERMS = ApprovalTerms()
@@ -17,12 +26,20 @@ _NOT_SCALAR_MESSAGE = "must be compared with a text, a number, true or false"
 _MAX_EXACT_INTEGER = 2**53  # the largest integer that every JSON parser reads exactly (RFC 8259 §6)
 
 
+def _check_scheme(value: Any) -> str:
+    """Return the scheme of a channel. Raises the error of a Literal of all schemes."""
+    if isinstance(value, str) and value in ADDRESS_FORMATS:
+        return value
+    *schemes, last = map(repr, ADDRESS_FORMATS)
+    raise PydanticKnownError("literal_error", {"expected": f"{', '.join(schemes)} or {last}"})
+
+
 class EscalationTable(FrozenModel):
     """One step of `escalate`."""
 
     after: Duration
     to: KnownAddress
-    via: Literal["slack", "email", "sms", "terminal", "web"] | None = None
+    via: Annotated[str, BeforeValidator(_check_scheme)] | None = None
 
     @field_validator("via")
     @classmethod

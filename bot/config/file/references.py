@@ -12,7 +12,8 @@ from agents.core.errors import Permanent
 from agents.core.values import Address
 from bot.config.file.conditions import ArgumentModels
 from bot.config.messages import closest_name, describe_unknown_name, quote, suggest_name
-from channels.slack.destinations import parse_destination
+from channels.address_format import AddressFormat
+from channels.registry import list_address_formats
 
 _DURATION_PATTERN = re.compile(r"([1-9][0-9]{0,8})([smhd])", re.ASCII)
 _SECONDS_BY_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -40,12 +41,23 @@ Duration = Annotated[int, BeforeValidator(_validate_duration)]
 """Seconds, parsed from text with a unit."""
 
 
-_SCHEMES_BY_FIELD = {"slack": "slack", "email": "email", "phone": "sms"}
+ADDRESS_FORMATS: Mapping[str, AddressFormat] = {known.scheme: known for known in list_address_formats()}
+"""Formats of the addresses on channels, by scheme."""
+
+PERSON_KEYS: Mapping[str, AddressFormat] = {
+    known.person_key.name: known for known in ADDRESS_FORMATS.values() if known.person_key
+}
+"""Formats of the addresses that are written in the table of a person, by key."""
+
+BUILTIN_SCHEMES = tuple(known.scheme for known in ADDRESS_FORMATS.values() if known.has_every_person)
+"""Schemes of the channels on which every person has an address."""
+
+_ADDRESS_SCHEMES = (*ADDRESS_FORMATS, "webhook", "person", "role")
 
 
 @dataclass(frozen=True)
 class DeclaredNames:
-    """Names that the file may refer to. `people_by_address` has both whole addresses and schemes, such as `slack`."""
+    """Names that the file may refer to. `people_by_address` has both whole addresses and schemes, such as `web`."""
 
     tools: ArgumentModels
     agents: frozenset[str]
@@ -91,18 +103,13 @@ def get_declared_names(info: ValidationInfo) -> DeclaredNames:
     return info.context
 
 
-def format_address(field: str, value: str) -> str:
-    """Return the address in a field of a person (`slack`, `email` or `phone`). Email addresses become lower case."""
-    return f"{_SCHEMES_BY_FIELD[field]}:{value.lower() if field == 'email' else value}"
-
-
 def _list_addresses_and_schemes(table: Mapping[str, Any]) -> Iterator[str]:
     """Yield the addresses of a person, and the schemes of these and of the built-in addresses."""
-    yield from ("terminal", "web")
-    for field, scheme in _SCHEMES_BY_FIELD.items():
-        if isinstance(table.get(field), str):
-            yield scheme
-            yield format_address(field, table[field])
+    yield from BUILTIN_SCHEMES
+    for key, known in PERSON_KEYS.items():
+        if isinstance(table.get(key), str):
+            yield known.scheme
+            yield known.address_of(table[key])
 
 
 def _group(pairs: Iterator[tuple[str, str]]) -> Mapping[str, frozenset[str]]:
@@ -126,11 +133,6 @@ def _select_texts(value: Any) -> list[str]:
     return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
 
 
-ADDRESS_SCHEMES = ("slack", "email", "sms", "webhook", "terminal", "web", "person", "role")
-_ADDRESS_FORMATS = {
-    "email": (re.compile(r"[^@\s:<>,]{1,64}@[^@\s:<>,]{1,189}"), "email:alice@example.com"),
-    "sms": (re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII), "sms:+15550001001"),
-}
 _NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 
 
@@ -179,7 +181,7 @@ def _check_address(address: Address, info: ValidationInfo) -> Address:
     match address.scheme:
         case "person":
             _check_person(address.id, info)
-        case "terminal" | "web" if closest_name(address.id, known.people):
+        case scheme if scheme in BUILTIN_SCHEMES and closest_name(address.id, known.people):
             _check_person(address.id, info)
         case "role" if address.id == "*":
             raise ValueError('"role:*" is not a role that can be reached; name a role')
@@ -193,17 +195,14 @@ def _check_address(address: Address, info: ValidationInfo) -> Address:
 
 
 def _check_channel_address(scheme: str, address: Address) -> None:
-    if scheme not in ADDRESS_SCHEMES:
-        raise ValueError(f"{quote(scheme)} is not a type of address; {suggest_name(scheme, ADDRESS_SCHEMES)}")
-    if scheme in _ADDRESS_FORMATS and not _ADDRESS_FORMATS[scheme][0].fullmatch(address.id):
-        raise ValueError(f"must be written like {quote(_ADDRESS_FORMATS[scheme][1])} (found {quote(address)})")
-    if scheme == "slack":
-        _check_slack_destination(address)
-
-
-def _check_slack_destination(address: Address) -> None:
+    if scheme not in _ADDRESS_SCHEMES:
+        raise ValueError(f"{quote(scheme)} is not a type of address; {suggest_name(scheme, _ADDRESS_SCHEMES)}")
+    if (known := ADDRESS_FORMATS.get(scheme)) is None:
+        return
+    if known.pattern is not None and not known.pattern.fullmatch(address.id):
+        raise ValueError(f"must be written like {quote(known.example)} (found {quote(address)})")
     try:
-        parse_destination(address)
+        known.check_destination(address)
     except Permanent as error:
         raise ValueError(str(error)) from None
 

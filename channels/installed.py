@@ -1,0 +1,104 @@
+"""Channels of other distributions, found by entry point. Their code can fail in any way and is then left out."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from channels.address_format import AddressFormat
+from channels.base import Plugin
+
+ENTRY_POINT_GROUP = "handrail.channels"
+"""Group of the entry points. Each names a function `build`, or a package with one.
+
+The module may have an `ADDRESS_FORMAT`; without one its addresses have the name of the entry point as their scheme.
+"""
+
+RESERVED_SCHEMES = frozenset({"agent", "person", "role", "system"})
+
+
+@dataclass(frozen=True)
+class BuiltChannel:
+    """Result of building a channel: its plugin, None if the channel needs none here, or the error that prevented it.
+
+    `package` is what `build` was imported from. An `is_external` channel belongs to another distribution.
+    """
+
+    name: str
+    package: str
+    plugin: Plugin | None = None
+    error: Exception | None = None
+    is_external: bool = False
+
+
+def build_installed(settings: Any, taken_schemes: Iterable[str]) -> Iterator[BuiltChannel]:
+    """Build the channels of other distributions, whose schemes must not be taken."""
+    taken = RESERVED_SCHEMES.union(taken_schemes)
+    for entry_point in _list_entry_points():
+        built = _build(entry_point, settings, taken)
+        taken |= schemes_of(built)
+        yield built
+
+
+def schemes_of(built: BuiltChannel) -> set[str]:
+    """Return the scheme of a channel, nothing if it was not built."""
+    return set() if built.plugin is None or built.plugin.channel is None else {built.plugin.channel.scheme}
+
+
+def _build(entry_point: EntryPoint, settings: Any, taken_schemes: frozenset[str]) -> BuiltChannel:
+    name, package = entry_point.name, entry_point.value
+    try:
+        plugin = _find_build_function(entry_point.load())(settings)
+        built = BuiltChannel(name, package, _check_plugin(plugin), is_external=True)
+        _check_scheme(built, taken_schemes)
+    except Exception as error:  # noqa: BLE001 - as the docstring of the module says
+        return BuiltChannel(name, package, error=error, is_external=True)
+    return built
+
+
+def _check_plugin(plugin: Any) -> Plugin | None:
+    if plugin is None or isinstance(plugin, Plugin):
+        return plugin
+    raise TypeError("`build` must return a Plugin or None")
+
+
+def _check_scheme(built: BuiltChannel, taken_schemes: frozenset[str]) -> None:
+    if taken := schemes_of(built) & taken_schemes:
+        raise ValueError(f"the scheme {', '.join(taken)} belongs to another channel")
+
+
+def _find_build_function(loaded: Any) -> Callable[[Any], Any]:
+    build: Any = loaded if callable(loaded) else getattr(loaded, "build", None)
+    if not callable(build):
+        raise TypeError("the entry point names neither a function nor a package with a function `build`")
+    function: Callable[[Any], Any] = build
+    return function
+
+
+def list_installed_formats(own_formats: Iterable[AddressFormat]) -> Iterator[AddressFormat]:
+    """Yield the address formats of the channels of other distributions. Those that clash with own ones are left out.
+
+    A channel that is broken keeps its scheme, so that its addresses in `handrail.toml` are not mistakes.
+    """
+    own_formats = tuple(own_formats)
+    schemes = RESERVED_SCHEMES.union(own.scheme for own in own_formats)
+    keys = {"name", "roles"}.union(own.person_key.name for own in own_formats if own.person_key)
+    for entry_point in _list_entry_points():
+        found = _load_format(entry_point)
+        key = found.person_key.name if found.person_key else entry_point.name
+        if found.scheme not in schemes and key not in keys:
+            schemes, keys = schemes | {found.scheme}, keys | {key}
+            yield found
+
+
+def _load_format(entry_point: EntryPoint) -> AddressFormat:
+    try:
+        found = getattr(import_module(entry_point.module), "ADDRESS_FORMAT", None)
+    except Exception:  # noqa: BLE001 - building the channel reports it
+        found = None
+    return found if isinstance(found, AddressFormat) else AddressFormat(scheme=entry_point.name)
+
+
+def _list_entry_points() -> list[EntryPoint]:
+    return sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda found: found.name)

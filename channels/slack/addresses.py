@@ -1,0 +1,16 @@
+"""Format of Slack's channels and users in `handrail.toml`."""
+
+import re
+
+from channels.address_format import AddressFormat, PersonKey
+from channels.slack.destinations import parse_destination
+
+ADDRESS_FORMAT = AddressFormat(
+    scheme="slack",
+    person_key=PersonKey(
+        name="slack",
+        pattern=re.compile(r"(T[A-Z0-9]{2,20}/)?[UW][A-Z0-9]{2,20}", re.ASCII),
+        example="U0ALICE",
+    ),
+    check_destination=parse_destination,
+)
