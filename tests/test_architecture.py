@@ -114,6 +114,21 @@ def test_only_executors_and_migrations_begin_and_commit() -> None:
     )
 
 
+def test_bot_names_no_channel() -> None:
+    """The command line and the API of the bot are the terminal and the REST channel; all others are plugins."""
+    folders = {path.parent.name for path in (ROOT / "channels").glob("*/__init__.py")} - {"terminal", "rest"}
+    pattern = re.compile(rf"(?<![a-z])(?:{'|'.join(sorted(folders))})(?![a-z])", re.IGNORECASE)
+    found = {
+        (relative_path(path), line.strip())
+        for path in SOURCES
+        if path.is_relative_to(ROOT / "bot") and path != ROOT / "bot" / "cli" / "slack.py"  # prints the manifest
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if pattern.search(line)
+    }
+    assert folders >= {"email", "slack", "sms"}
+    assert found == {("bot/cli/main.py", '"slack": LazyCommand("bot.cli.slack", "Set up the Slack app."),')}
+
+
 def test_every_event_type_has_a_golden_file() -> None:
     golden = ROOT / "tests" / "payloads" / "events"
     assert {path.name.partition(".")[0] for path in golden.glob("*.json")} == set(EVENT_SCHEMA_VERSIONS)

@@ -32,7 +32,7 @@ def create_app(
 ) -> FastAPI:
     """Return the HTTP application of a bot. It accepts these credentials, and neither starts nor stops the bot.
 
-    `channel_routes` receive HTTP requests of channels such as Slack; each route authenticates its own requests.
+    `channel_routes` receive HTTP requests of channels; each route authenticates its own requests.
     """
     app = FastAPIOffline(
         redoc_url=None,

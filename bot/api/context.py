@@ -52,7 +52,7 @@ class AppContext:
 
     @property
     def schemes(self) -> tuple[str, ...]:
-        """Address schemes of all channels of this process, such as `slack` or `terminal`."""
+        """Address schemes of all channels of this process, such as `terminal`."""
         return tuple(self.bot.channels)
 
 

@@ -84,7 +84,7 @@ MAX_BODY_BYTES = 256 * 1024
 """A message has at most 16 000 characters, so no valid API request is larger."""
 _MAX_CONTENT_LENGTH_DIGITS = 20  # a longer Content-Length is ignored; the bytes are counted in any case
 MAX_CHANNEL_BODY_BYTES = 1_000_000
-"""Channels may receive more: a Slack message has up to 40 000 characters and arrives in several formats at once."""
+"""Channels may receive more: a chat message can have 40 000 characters and arrive in several formats at once."""
 
 _CHANNELS_PATH_PREFIX = "/channels/"
 _CLOSE_HEADERS = {"Connection": "close"}

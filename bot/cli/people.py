@@ -28,7 +28,7 @@ def list_people(*, as_json: JsonOption = False) -> None:
 @app.command()
 def whois(
     name_or_address: Annotated[
-        str, Argument(metavar="NAME|ADDRESS", help="For example alice, person:alice or slack:U0ALICE.")
+        str, Argument(metavar="NAME|ADDRESS", help="For example alice, person:alice or terminal:alice.")
     ],
     *,
     as_json: JsonOption = False,

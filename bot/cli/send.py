@@ -14,9 +14,7 @@ app = Typer()
 def send(
     text: Annotated[str, Argument(help="The text of the message.")],
     *,
-    to: Annotated[
-        str, Option("--to", metavar="ADDRESS", help="The recipient, for example slack:C0OPS or person:alice.")
-    ],
+    to: Annotated[str, Option("--to", metavar="ADDRESS", help="The recipient, for example person:alice.")],
 ) -> None:
     """Send a message to an address. Not available in this version."""
     raise Conflict(

@@ -6,13 +6,22 @@ PAGER_SOURCE = '''
 """Pager channel: takes messages over HTTP and prints what it sends."""
 
 import json
+import re
 
 from agents.core.errors import Forbidden, InvalidInput
 from agents.core.messages import Receipt
 from agents.core.values import Address
+from channels.address_format import AddressFormat, PersonKey
 from channels.base import Capabilities, Endpoint, HttpResponse, Plugin
 from channels.finding import Finding
 from channels.inbound import Arrival, InboundMessage, Sender
+
+ADDRESS_FORMAT = AddressFormat(
+    scheme="pager",
+    person_key=PersonKey(name="pager", pattern=re.compile("[a-z0-9]+"), example="ward7"),
+    pattern=re.compile("[a-z0-9]+"),
+    example="pager:ward7",
+)
 
 
 class PagerChannel:

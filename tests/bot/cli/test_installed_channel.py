@@ -1,20 +1,41 @@
-"""`handrail up` and `handrail doctor` with channels of other distributions."""
+"""`handrail` with channels of other distributions."""
 
 import os
+from collections.abc import Mapping
 
 import httpx
+import pytest
 
-from tests.harness.cli import ROOT
+from tests.harness.cli import ROOT, CliFolder
 from tests.harness.installed_channels import PAGER_SOURCE, install_channel
 
 PATH = "/channels/pager/messages"
+PEOPLE = """\
+[people.alice]
+name = "Alice"
+roles = ["*"]
+pager = "ward7"
+"""
+WEBHOOK = """\
+[[webhooks]]
+name = "alerts"
+profile = "generic"
+secret_env = "ALERTS_SECRET"
+reply_to = "{}"
+"""
 
 
-def test_installed_channel_takes_messages_and_replies(folder):
+@pytest.fixture
+def search_path(folder: CliFolder) -> Mapping[str, str]:
+    """Return the variable for a process in which a pager channel and a broken channel are installed."""
     site = folder.path / "site"
     install_channel(site, "pager", PAGER_SOURCE)
     install_channel(site, "broken", "raise RuntimeError('no battery')")
-    search_path = {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, site)))}
+    return {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, site)))}
+
+
+def test_installed_channel_takes_messages_and_replies(folder, search_path):
+    (folder.path / "handrail.toml").write_text(PEOPLE)
     with (
         folder.running_server(**search_path) as server,
         httpx.Client(base_url=f"http://127.0.0.1:{server.port}", trust_env=False) as client,
@@ -27,6 +48,26 @@ def test_installed_channel_takes_messages_and_replies(folder):
         assert outcomes == ["opened", "duplicate"]
         server.process.wait_for_output("pager:ward7: production is")
         assert client.get("/readyz").json()["checks"]["channel:pager"]["ok"] is True
-        found = {finding["name"]: finding for finding in server.folder.run("doctor", "--json", **search_path).json}
+        run = server.folder.run
+        assert [thread["requester"] for thread in run("threads", "list", "--json", **search_path).json] == [
+            "person:alice"
+        ]
+        found = {finding["name"]: finding for finding in run("doctor", "--json", **search_path).json}
     assert found["pager"]["told"] == f"answers at http://localhost:{server.port}"
     assert found["broken"]["state"] == "problem"
+
+
+@pytest.mark.parametrize(
+    ("address", "mistake"),
+    [
+        ("pager:ward7", None),
+        ("broken:any", None),
+        ("pager:WARD", 'webhooks[0].reply_to: must be written like "pager:ward7" (found "pager:WARD")'),
+        ("fax:1", 'webhooks[0].reply_to: "fax" is not a type of address'),
+    ],
+)
+def test_addresses_of_installed_channels_are_checked(folder, search_path, address, mistake):
+    (folder.path / "handrail.toml").write_text(PEOPLE + WEBHOOK.format(address))
+    checked = folder.run("config", "check", **search_path)
+    assert checked.exit_code == (0 if mistake is None else 1)
+    assert (mistake or "no mistakes") in checked.out + checked.err
