@@ -21,7 +21,7 @@ SERVICE_STOP_TIMEOUT_SECONDS = 4.0
 
 
 def build_plugins(settings: Settings) -> dict[str, Plugin]:
-    """Build the plugins of all channels, by channel name. Those that cannot work here are logged and left out.
+    """Build the plugins of all channels, by channel name. A channel that cannot work here is logged and left out.
 
     Raises ConfigurationError if a setting of a channel of this repository is missing or invalid.
     """

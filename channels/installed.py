@@ -77,7 +77,7 @@ def _find_build_function(loaded: Any) -> Callable[[Any], Any]:
 
 
 def list_installed_formats(own_formats: Iterable[AddressFormat]) -> Iterator[AddressFormat]:
-    """Yield the address formats of the channels of other distributions. Those that clash with own ones are left out.
+    """Yield the address formats of the channels of other distributions. A format that clashes with an own one is left out.
 
     A channel that is broken keeps its scheme, so that its addresses in `handrail.toml` are not mistakes.
     """

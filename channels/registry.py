@@ -1,4 +1,4 @@
-"""Registry of the channels: those of this repository, one line in each list, and those of other distributions."""
+"""Registry of the channels of this repository, and of those of other distributions."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -6,34 +6,35 @@ from importlib import import_module
 
 from agents.core.errors import ConfigurationError
 from channels.address_format import AddressFormat
-from channels.email.addresses import ADDRESS_FORMAT as EMAIL_ADDRESSES
 from channels.email.config import EmailSettings
-from channels.installed import BuiltChannel, build_installed, list_installed_formats, schemes_of
-from channels.rest.addresses import ADDRESS_FORMAT as REST_ADDRESSES
-from channels.slack.addresses import ADDRESS_FORMAT as SLACK_ADDRESSES
+from channels.installed import BuiltChannel, build_installed, list_installed_formats
 from channels.slack.config import SlackSettings
-from channels.sms.addresses import ADDRESS_FORMAT as SMS_ADDRESSES
 from channels.sms.config import SmsSettings
-from channels.terminal.addresses import ADDRESS_FORMAT as TERMINAL_ADDRESSES
 
 CHANNEL_PACKAGES = (
+    "channels.slack",
+    "channels.email",
+    "channels.sms",
     "channels.terminal",
     "channels.rest",
 )
-"""Packages with a function `build`, imported only when the plugins are built."""
+"""Packages with a function `build`, and with an `ADDRESS_FORMAT` in their module `addresses`."""
 
 
 class ChannelSettings(EmailSettings, SmsSettings, SlackSettings):
     """Settings of all channels of this repository."""
 
 
-_ADDRESS_FORMATS = (SLACK_ADDRESSES, EMAIL_ADDRESSES, SMS_ADDRESSES, TERMINAL_ADDRESSES, REST_ADDRESSES)
+@cache
+def list_own_formats() -> tuple[AddressFormat, ...]:
+    """Return the formats of the addresses of the channels of this repository, also of those that are not set up."""
+    return tuple(import_module(f"{package}.addresses").ADDRESS_FORMAT for package in CHANNEL_PACKAGES)
 
 
 @cache
 def list_address_formats() -> tuple[AddressFormat, ...]:
-    """Return the formats of the addresses of all channels. They do not depend on whether a channel is set up."""
-    return (*_ADDRESS_FORMATS, *list_installed_formats(_ADDRESS_FORMATS))
+    """Return the formats of the addresses of all channels."""
+    return (*list_own_formats(), *list_installed_formats(list_own_formats()))
 
 
 def build_channels(settings: ChannelSettings) -> Iterator[BuiltChannel]:
@@ -41,12 +42,9 @@ def build_channels(settings: ChannelSettings) -> Iterator[BuiltChannel]:
 
     The error of a channel of this repository is a ConfigurationError; one of another distribution may be any.
     """
-    own_channels = []
     for package in CHANNEL_PACKAGES:
-        own_channels.append(_build(package, settings))
-        yield own_channels[-1]
-    schemes = {own.scheme for own in _ADDRESS_FORMATS}.union(*map(schemes_of, own_channels))
-    yield from build_installed(settings, schemes)
+        yield _build(package, settings)
+    yield from build_installed(settings, {own.scheme for own in list_own_formats()})
 
 
 def _build(package: str, settings: ChannelSettings) -> BuiltChannel:

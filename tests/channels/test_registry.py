@@ -7,8 +7,9 @@ import pytest
 from bot.channel_host import build_plugins
 from bot.config.settings import Settings
 from bot.doctor.channels import check_channels
+from channels import registry
 from channels.installed import BuiltChannel
-from channels.registry import build_channels
+from channels.registry import CHANNEL_PACKAGES, build_channels
 from tests.harness.installed_channels import PAGER_SOURCE, install_channel
 
 
@@ -27,8 +28,13 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def test_every_folder_is_registered() -> None:
+    folders = sorted(f"channels.{path.parent.name}" for path in Path(registry.__file__).parent.glob("*/__init__.py"))
+    assert sorted(CHANNEL_PACKAGES) == folders
+
+
 def test_channels_without_settings_are_built() -> None:
-    schemes = {name: built.plugin.channel.scheme for name, built in build_by_name().items()}
+    schemes = {name: plugin.channel.scheme for name, plugin in build_plugins(build_settings()).items()}
     assert schemes == {"terminal": "terminal", "rest": "web"}
 
 
