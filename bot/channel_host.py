@@ -26,8 +26,8 @@ def build_plugins(settings: Settings) -> dict[str, Plugin]:
     Raises ConfigurationError if a setting of a channel of this repository is missing or invalid.
     """
     settings = settings.model_copy(update={"secret_key": load_secret_key(settings)})
-    plugins = {built.name: _usable_plugin(built) for built in build_channels(settings)}
-    return {name: plugin for name, plugin in plugins.items() if plugin is not None}
+    plugins = ((built.name, _usable_plugin(built)) for built in build_channels(settings))
+    return {name: plugin for name, plugin in plugins if plugin is not None}
 
 
 def _usable_plugin(built: BuiltChannel) -> Plugin | None:

@@ -172,7 +172,7 @@ class Runtime(Protocol):
         ...
 
     def log(self, event: str, *, level: Level = "info", **fields: Any) -> None:
-        """Write one log line. `bot.log` lists the events (`LogEvent`) and the fields; TypeError is raised for others."""
+        """Write one log line. Raises TypeError for an event or a field that `bot.log` does not list."""
         ...
 
 
@@ -200,9 +200,13 @@ class HttpResponse:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+ENDPOINT_PREFIX = "/channels/"
+"""Prefix of the paths of all endpoints, for which the limit of the body is larger."""
+
+
 @dataclass(frozen=True)
 class Endpoint:
-    """HTTP endpoint of a channel below `/channels/`. It authenticates its requests itself.
+    """HTTP endpoint of a channel, with a path below ENDPOINT_PREFIX. It authenticates its requests itself.
 
     The response to Forbidden is 401, to InvalidInput 400, and to Retryable 503 with Retry-After.
     """

@@ -1,13 +1,13 @@
 """Channels of other distributions, found by entry point. Their code can fail in any way and is then left out."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from channels.address_format import AddressFormat
-from channels.base import Plugin
+from channels.base import ENDPOINT_PREFIX, Plugin
 
 ENTRY_POINT_GROUP = "handrail.channels"
 """Group of the entry points. Each names a function `build`, or a package with one.
@@ -32,40 +32,45 @@ class BuiltChannel:
     is_external: bool = False
 
 
-def build_installed(settings: Any, taken_schemes: Iterable[str]) -> Iterator[BuiltChannel]:
-    """Build the channels of other distributions, whose schemes must not be taken."""
-    taken = RESERVED_SCHEMES.union(taken_schemes)
+def build_installed(settings: Any, taken_names: Iterable[str], taken_schemes: Iterable[str]) -> Iterator[BuiltChannel]:
+    """Build the channels of other distributions, whose names and schemes must not be taken."""
+    names, schemes = set(taken_names), RESERVED_SCHEMES.union(taken_schemes)
     for entry_point in _list_entry_points():
-        built = _build(entry_point, settings, taken)
-        taken |= schemes_of(built)
+        built = _build(entry_point, settings, names, schemes)
+        names.add(built.name)
+        if built.plugin is not None and built.plugin.channel is not None:
+            schemes |= {built.plugin.channel.scheme}
         yield built
 
 
-def schemes_of(built: BuiltChannel) -> set[str]:
-    """Return the scheme of a channel, nothing if it was not built."""
-    return set() if built.plugin is None or built.plugin.channel is None else {built.plugin.channel.scheme}
-
-
-def _build(entry_point: EntryPoint, settings: Any, taken_schemes: frozenset[str]) -> BuiltChannel:
+def _build(
+    entry_point: EntryPoint, settings: Any, taken_names: Collection[str], taken_schemes: Collection[str]
+) -> BuiltChannel:
     name, package = entry_point.name, entry_point.value
     try:
-        plugin = _find_build_function(entry_point.load())(settings)
-        built = BuiltChannel(name, package, _check_plugin(plugin), is_external=True)
-        _check_scheme(built, taken_schemes)
+        _check_free("name", name, taken_names)
+        plugin = _check_plugin(_find_build_function(entry_point.load())(settings))
+        if plugin is not None and plugin.channel is not None:
+            _check_free("scheme", plugin.channel.scheme, taken_schemes)
     except Exception as error:  # noqa: BLE001 - as the docstring of the module says
         return BuiltChannel(name, package, error=error, is_external=True)
-    return built
+    return BuiltChannel(name, package, plugin, is_external=True)
+
+
+def _check_free(kind: str, value: str, taken: Collection[str]) -> None:
+    if value in taken:
+        raise ValueError(f"the {kind} {value} belongs to another channel")
 
 
 def _check_plugin(plugin: Any) -> Plugin | None:
-    if plugin is None or isinstance(plugin, Plugin):
-        return plugin
-    raise TypeError("`build` must return a Plugin or None")
-
-
-def _check_scheme(built: BuiltChannel, taken_schemes: frozenset[str]) -> None:
-    if taken := schemes_of(built) & taken_schemes:
-        raise ValueError(f"the scheme {', '.join(taken)} belongs to another channel")
+    if plugin is None:
+        return None
+    if not isinstance(plugin, Plugin):
+        raise TypeError("`build` must return a Plugin or None")
+    for endpoint in plugin.endpoints:
+        if not endpoint.path.startswith(ENDPOINT_PREFIX):
+            raise ValueError(f"the path {endpoint.path} must begin with {ENDPOINT_PREFIX}")
+    return plugin
 
 
 def _find_build_function(loaded: Any) -> Callable[[Any], Any]:
@@ -77,7 +82,7 @@ def _find_build_function(loaded: Any) -> Callable[[Any], Any]:
 
 
 def list_installed_formats(own_formats: Iterable[AddressFormat]) -> Iterator[AddressFormat]:
-    """Yield the address formats of the channels of other distributions. A format that clashes with an own one is left out.
+    """Yield the address formats of channels of other distributions. One that clashes with an own format is left out.
 
     A channel that is broken keeps its scheme, so that its addresses in `handrail.toml` are not mistakes.
     """

@@ -42,9 +42,10 @@ def build_channels(settings: ChannelSettings) -> Iterator[BuiltChannel]:
 
     The error of a channel of this repository is a ConfigurationError; one of another distribution may be any.
     """
-    for package in CHANNEL_PACKAGES:
-        yield _build(package, settings)
-    yield from build_installed(settings, {own.scheme for own in list_own_formats()})
+    own_channels = [_build(package, settings) for package in CHANNEL_PACKAGES]
+    yield from own_channels
+    own_schemes = {own.scheme for own in list_own_formats()}
+    yield from build_installed(settings, {own.name for own in own_channels}, own_schemes)
 
 
 def _build(package: str, settings: ChannelSettings) -> BuiltChannel:

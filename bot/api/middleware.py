@@ -10,6 +10,7 @@ from agents.core.errors import Unavailable
 from bot.api.auth import Principal, is_api_path
 from bot.api.errors import error_response, response_for_error
 from bot.log import LogEvent, log
+from channels.base import ENDPOINT_PREFIX
 
 _COMMON_HEADERS = ((b"x-content-type-options", b"nosniff"),)
 _API_HEADERS = (*_COMMON_HEADERS, (b"cache-control", b"no-store"))
@@ -86,7 +87,6 @@ _MAX_CONTENT_LENGTH_DIGITS = 20  # a longer Content-Length is ignored; the bytes
 MAX_CHANNEL_BODY_BYTES = 1_000_000
 """Channels may receive more: a chat message can have 40 000 characters and arrive in several formats at once."""
 
-_CHANNELS_PATH_PREFIX = "/channels/"
 _CLOSE_HEADERS = {"Connection": "close"}
 _AMBIGUOUS_LENGTH_MESSAGE = "send either Content-Length or Transfer-Encoding, not both"
 
@@ -103,9 +103,7 @@ class BodyLimit:
         self._timeout_seconds = timeout_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        max_bytes = (
-            MAX_CHANNEL_BODY_BYTES if str(scope.get("path", "")).startswith(_CHANNELS_PATH_PREFIX) else MAX_BODY_BYTES
-        )
+        max_bytes = MAX_CHANNEL_BODY_BYTES if str(scope.get("path", "")).startswith(ENDPOINT_PREFIX) else MAX_BODY_BYTES
         if scope["type"] == "http" and _declared_length(scope) > max_bytes:
             return await response_for_error(_too_large_error(max_bytes))(scope, receive, send)
         if scope["type"] == "http" and _is_ambiguous(scope):

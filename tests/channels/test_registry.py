@@ -57,6 +57,10 @@ def test_channel_of_another_distribution_is_built(site: Path, entry_point: str) 
             "from channels.terminal import build",
             "failed with ValueError: the scheme terminal belongs to another channel",
         ),
+        (
+            "import channels.base as c\ndef build(settings): return c.Plugin(endpoints=(c.Endpoint('/v1/x', build),))",
+            "failed with ValueError: the path /v1/x must begin with /channels/",
+        ),
     ],
 )
 def test_broken_channel_of_another_distribution_is_left_out(
@@ -70,6 +74,14 @@ def test_broken_channel_of_another_distribution_is_left_out(
     (finding,) = check_channels(build_settings())
     assert (finding.name, finding.state) == (name, "problem")
     assert finding.message == f"the channel is left out: handrail_{name} {message}"
+
+
+def test_name_of_another_channel_is_refused(site: Path) -> None:
+    install_channel(site, "rest", PAGER_SOURCE)
+    assert build_plugins(build_settings())["rest"].channel.scheme == "web"
+    assert [f.message for f in check_channels(build_settings()) if f.state == "problem"] == [
+        "the channel is left out: handrail_rest failed with ValueError: the name rest belongs to another channel"
+    ]
 
 
 def test_missing_settings_of_another_distribution_are_left_out(site: Path) -> None:
