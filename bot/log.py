@@ -1,6 +1,8 @@
 """Structured log: one line per event, with a closed set of events and fields, so that no secret or message gets in.
 
 Each process configures it once. Lines of libraries have the same format, from level `warning` and without arguments.
+Where a channel has no `Runtime`, as when it sends, it logs one of the events with the standard library:
+`logging.getLogger("handrail.NAME").warning("file_refused", extra={"fields": {"channel": "NAME"}})`.
 """
 
 import logging
@@ -166,11 +168,21 @@ def _format_line(_: Any, __: str, event: MutableMapping[str, Any]) -> Mapping[st
     record: logging.LogRecord = event.pop("_record")
     is_own = event.pop("_from_structlog")
     exc_info = event.pop("exc_info", None)
-    fields = (
-        {"action": event.pop("event"), **event} if is_own else dict(_library_fields(record, exc_info and exc_info[1]))
-    )
+    if is_own:
+        fields = {"action": event.pop("event"), **event}
+    elif (channel_fields := _channel_fields(record)) is not None:
+        fields = {"action": record.msg, **dict(_format_fields(channel_fields))}
+    else:
+        fields = dict(_library_fields(record, exc_info and exc_info[1]))
     at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
     return {"at": at.replace("+00:00", "Z"), "level": record.levelname.lower(), **fields}
+
+
+def _channel_fields(record: logging.LogRecord) -> Mapping[str, Any] | None:
+    """Return the fields of a line that a channel logged, None for a line of a library."""
+    fields = getattr(record, "fields", None)
+    is_event = record.name.startswith(f"{_LOGGER_NAME}.") and str(record.msg) in set(LogEvent)
+    return fields if is_event and isinstance(fields, Mapping) and fields.keys() <= FIELDS else None
 
 
 def _library_fields(record: logging.LogRecord, error: BaseException | None) -> Iterator[tuple[str, Any]]:

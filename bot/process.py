@@ -20,7 +20,6 @@ from bot.config.loader import Configuration
 from bot.config.model_client import UnusableModel
 from bot.config.settings import DATA_DIR, Settings
 from bot.execution.model_limits import RateLimitedModel, RateLimitGate
-from bot.external_channels import open_external_channels
 from bot.log import LogEvent, log
 from bot.services.ids import generate_id, utc_now
 from storage.database.database import Database
@@ -75,13 +74,9 @@ def build_bot(
     roster = build_roster(settings, configuration, may_use_sample_repository=may_use_sample_repository)
     assignment = _queue_assignment(role) if database.is_multi_process else None
     model = _build_model(settings, database, configuration.prices)
-    plugins, external_channels = build_plugins(settings), open_external_channels(settings)
-    channels = channels_by_scheme(plugins) | {
-        external.channel.scheme: external.channel for external in external_channels
-    }
-    bot = bootstrap(database, roster, model, channels, assignment=assignment)
+    plugins = build_plugins(settings)
+    bot = bootstrap(database, roster, model, channels_by_scheme(plugins), assignment=assignment)
     bot.plugins = plugins
-    bot.closers += [external.close for external in external_channels]
     bot.closers += [plugin.close for plugin in plugins.values() if plugin.close is not None]
     return bot
 

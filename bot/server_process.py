@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from bot.api.app import create_app
 from bot.api.auth import Credential
-from bot.api.channel_routes import ChannelServices, build_channel_routes, build_channel_services
+from bot.api.channel_routes import build_channel_routes
 from bot.api.server import EventLoopErrorHandler, Server, open_listen_socket
 from bot.bootstrap import Bot
 from bot.channel_host import BotRuntime, ChannelHost
@@ -74,14 +74,14 @@ def serve(options: ServeOptions, on_ready: Callable[[ServerAddress], None]) -> N
         listen_socket = open_listen_socket(settings.host, 0 if options.port == 0 else settings.port)
         settings = load_settings(overrides=_overrides(listen_socket.getsockname()[1]))
         bot = build_bot(settings, database, options.role, may_use_sample_repository=options.may_use_sample_repository)
-        host, channel_services = ChannelHost(bot.plugins, BotRuntime(bot)), build_channel_services(settings, bot)
-        routes = (*channel_services.routes, *build_channel_routes(host.plugins, host.runtime))
+        host = ChannelHost(bot.plugins, BotRuntime(bot))
+        routes = tuple(build_channel_routes(host.plugins, host.runtime))
         server = _Server(create_app(bot, _credentials(settings), channel_routes=routes))
     except BaseException:
         asyncio.run(database.close())
         raise
     server.on_listening = lambda: on_ready(_server_address(settings))
-    asyncio.run(_serve(bot, server, listen_socket, host, channel_services))
+    asyncio.run(_serve(bot, server, listen_socket, host))
 
 
 def _overrides(port: int | None) -> dict[str, str]:
@@ -95,9 +95,7 @@ def _credentials(settings: Settings) -> list[Credential]:
     return [Credential(token, is_admin=is_generated) for token in load_api_tokens(settings)]
 
 
-async def _serve(
-    bot: Bot, server: _Server, listen_socket: socket.socket, host: ChannelHost, channel_services: ChannelServices
-) -> None:
+async def _serve(bot: Bot, server: _Server, listen_socket: socket.socket, host: ChannelHost) -> None:
     """Start the bot, then serve. The socket already listens, so earlier connections wait until the bot has started."""
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(EventLoopErrorHandler(loop.time))
@@ -105,13 +103,11 @@ async def _serve(
     await bot.start()
     try:
         await host.start()
-        channel_services.start()
         _tune_gc()
         log(LogEvent.SERVER_STARTED, port=listen_socket.getsockname()[1])
         await server.serve(sockets=[listen_socket])
     finally:
         log(LogEvent.SERVER_STOPPING)
-        await channel_services.stop()
         await host.stop()
         await bot.stop()
         log(LogEvent.SERVER_STOPPED)

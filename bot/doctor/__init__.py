@@ -9,7 +9,6 @@ from bot.config.settings import Settings, load_settings
 from bot.doctor.agents import check_deploy_repository, check_model
 from bot.doctor.channels import check_channels
 from bot.doctor.database import check_database, is_left_to_server
-from bot.doctor.slack import check_slack
 from bot.doctor.system import check_approvers, check_machine, check_server, check_tokens
 from bot.doctor.threads import threads_of_server
 from channels.finding import Finding
@@ -33,7 +32,6 @@ def run_checks(create_client: ClientFactory) -> Iterator[Finding]:
     yield check_model(settings)
     yield from check_deploy_repository(settings)
     yield from check_database(settings)
-    yield from check_slack(settings)
     yield from check_channels(settings)
     yield from check_server(create_client(settings))
     if is_left_to_server(settings):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from agents.core.cards import describe_requesters, render_card
-from agents.core.commands import Command, Commands
 from agents.core.messages import Card
 from agents.core.people import Person
 from agents.core.requests import Request
@@ -133,17 +132,12 @@ _MAX_PROMPT_TITLE_LENGTH = 75
 """Slack documents no limit; this is the limit of button labels."""
 
 
-def suggested_prompts(commands: Commands) -> tuple[dict[str, str], ...]:
-    """Return the first commands without slots as prompts: Slack sends a prompt as it is when it is clicked."""
-    phrases = [pattern for command in commands.commands if (pattern := _find_complete_phrase(command))]
+def suggested_prompts(phrases: Sequence[str]) -> tuple[dict[str, str], ...]:
+    """Return the first phrases as prompts: Slack sends a prompt as it is when it is clicked."""
     return tuple(
         {"title": truncate(text[:1].upper() + text[1:], _MAX_PROMPT_TITLE_LENGTH), "message": text}
         for text in phrases[:MAX_PROMPTS]
     )
-
-
-def _find_complete_phrase(command: Command) -> str | None:
-    return next((pattern for pattern in command.say if pattern.strip() and "{" not in pattern), None)
 
 
 def render_app_home(overview: Overview) -> Block:

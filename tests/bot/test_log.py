@@ -226,3 +226,15 @@ def test_second_configuration_replaces_the_first(lines: StringIO) -> None:
 def test_unconfigured_log_does_not_print_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     log(LogEvent.SERVER_STARTED)
     assert capsys.readouterr().out == ""
+
+
+def test_channel_logs_an_event_with_its_fields(lines: StringIO) -> None:
+    logging.getLogger("handrail.pager").warning("file_refused", extra={"fields": {"reason": "missing_scope"}})
+    line = parse_line_without_time(lines)
+    assert line == {"level": "warning", "action": "file_refused", "reason": "missing_scope"}
+
+
+@pytest.mark.parametrize("fields", [{"text": CANARY}, None, CANARY])
+def test_channel_line_with_unknown_fields_shows_none_of_them(lines: StringIO, fields: Any) -> None:
+    logging.getLogger("handrail.pager").warning("file_refused", extra={"fields": fields})
+    assert CANARY not in lines.getvalue()

@@ -26,7 +26,7 @@ from sqlalchemy.engine import Engine as AnyEngine
 
 from bot import server_process, worker_process
 from bot.api.app import create_app
-from bot.api.channel_routes import ChannelServices, build_slack_services
+from bot.api.channel_routes import build_channel_routes
 from bot.api.server import open_listen_socket
 from bot.bootstrap import Bot, QueueAssignment, bootstrap
 from bot.channel_host import BotRuntime, ChannelHost
@@ -45,6 +45,7 @@ from bot.process import ProcessRole
 from bot.services import ids
 from bot.services.ids import Clock, generate_id, utc_now
 from bot.services.retry import Sleep, sleep_until
+from channels.base import Channel
 from storage.database.database import Database
 from storage.database.schema import HEAD_REVISION
 from storage.jobs import QUEUES, recovery
@@ -61,7 +62,7 @@ from tests.crashes.fault_injection import (
 )
 from tests.crashes.journals import Journals
 from tests.crashes.kill_points import KillPoint
-from tests.crashes.slack_fault_injection import faulty_slack_channel, slack_account
+from tests.crashes.slack_fault_injection import faulty_slack_plugin
 from tests.harness.channels import channels_by_scheme
 
 CONCURRENCY = 16
@@ -101,17 +102,12 @@ def _run_server(role: ProcessRole, options: argparse.Namespace, announce: Announ
     """Run a process that serves HTTP, as `handrail up` and `handrail web` do."""
     bot, kill_point = _build_bot(role, options)
     listen_socket = open_listen_socket("127.0.0.1", 0)
-    channel_services = (
-        build_slack_services(slack_account(options.slack, is_socket_mode=options.socket), bot)
-        if options.slack
-        else ChannelServices()
-    )
-    app = create_app(bot, CREDENTIALS, channel_routes=channel_services.routes)
+    host = ChannelHost(bot.plugins, BotRuntime(bot))
+    app = create_app(bot, CREDENTIALS, channel_routes=tuple(build_channel_routes(host.plugins, host.runtime)))
     app.add_middleware(FaultyMiddleware, kill_point=kill_point)
     server = server_process._Server(app)
     server.on_listening = lambda: announce({"ready": True, "port": listen_socket.getsockname()[1]})
-    host = ChannelHost(bot.plugins, BotRuntime(bot))
-    asyncio.run(server_process._serve(bot, server, listen_socket, host, channel_services))
+    asyncio.run(server_process._serve(bot, server, listen_socket, host))
 
 
 def _run_worker(role: ProcessRole, options: argparse.Namespace, announce: Announce) -> None:
@@ -146,13 +142,15 @@ def _build_bot(role: ProcessRole, options: argparse.Namespace) -> tuple[Bot, Kil
     now, sleep = _offset_clock(timedelta(seconds=options.clock_offset))
     clock = Clock(now=now)
     channels = {**channels_by_scheme(), PagerChannel.scheme: PagerChannel(journals, kill_point)}
+    plugins = {}
     if options.slack:
-        account = slack_account(options.slack, is_socket_mode=options.socket)
-        channels["slack"] = faulty_slack_channel(account, clock, sleep, kill_point)
+        plugins["slack"] = faulty_slack_plugin(options.slack, clock, sleep, kill_point, is_socket_mode=options.socket)
+        channels["slack"] = cast("Channel", plugins["slack"].channel)
     assignment = _queue_assignment(role, options) if database.is_multi_process else None
     bot = bootstrap(
         database, roster, FaultyModel(kill_point), channels, clock=clock, sleep=sleep, assignment=assignment
     )
+    bot.plugins = plugins
     bot.engine.listeners.append(FaultyCommitListener(kill_point).on_commit)
     _inject_faults(bot.backend, kill_point)
     if options.no_clock and isinstance(bot.backend, EmbeddedBackend):

@@ -1,20 +1,23 @@
 """Slack channel with kill points before and after each Web API call."""
 
+import asyncio
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from pydantic import SecretStr
 
 from bot.services.ids import Clock
 from bot.services.retry import Sleep
-from bot.slack.bootstrap import SlackAccount, build_slack_channel
+from channels.base import Plugin
 from channels.slack import rate_limit
-from channels.slack.channel import SlackChannel
 from channels.slack.client import ApiResponse, SlackClient
+from channels.slack.config import SlackSettings
+from channels.slack.plugin import SlackClock, build_plugin
 from tests.crashes.kill_points import KillPoint
 from tests.fakes.slack.app import App
 
-SECRET_KEY = b"a-key-that-seals-buttons-in-every-process"
+SECRET_KEY = "a-key-that-seals-buttons-in-every-process"
 MESSAGE_INTERVAL_SECONDS = 0.05
 """Minimum interval between messages: short, since rate limits are not under test here."""
 
@@ -32,19 +35,22 @@ class FaultySlackClient(SlackClient):
         return response
 
 
-def slack_account(api_url: str, *, is_socket_mode: bool) -> SlackAccount:
-    """Return the account of the app that every fake Slack has."""
-    app, token = App(), SecretStr(App().bot_token)
-    if is_socket_mode:
-        return SlackAccount(token, api_url, SECRET_KEY, app_token=SecretStr(app.app_token))
-    return SlackAccount(token, api_url, SECRET_KEY, signing_secrets=(app.signing_secret,))
-
-
-def faulty_slack_channel(account: SlackAccount, clock: Clock, sleep: Sleep, kill_point: KillPoint) -> SlackChannel:
-    """Build the Slack channel of a bot with a faulty client."""
+def faulty_slack_plugin(
+    api_url: str, clock: Clock, sleep: Sleep, kill_point: KillPoint, *, is_socket_mode: bool
+) -> Plugin:
+    """Build the Slack plugin of a bot with a faulty client, for the app that every fake Slack has."""
     rate_limit.MIN_INTERVAL_SECONDS = MESSAGE_INTERVAL_SECONDS
-    channel = build_slack_channel(account, clock, sleep)
-    real = channel.client
-    channel.client = FaultySlackClient(real.token, real.base_url, monotonic=real.monotonic, kill_point=kill_point)
-    channel.bot_identity.client = channel.client
-    return channel
+    app = App()
+    settings = SlackSettings(
+        secret_key=SecretStr(SECRET_KEY),
+        slack_bot_token=SecretStr(app.bot_token),
+        slack_api_url=api_url,
+        slack_signing_secret=None if is_socket_mode else SecretStr(app.signing_secret),
+        slack_app_token=SecretStr(app.app_token) if is_socket_mode else None,
+    )
+
+    async def wait(seconds: float) -> None:
+        await sleep(clock.now() + timedelta(seconds=seconds), asyncio.Event())
+
+    client = FaultySlackClient(app.bot_token, api_url, monotonic=clock.monotonic, kill_point=kill_point)
+    return build_plugin(settings, clock=SlackClock(clock.now, clock.monotonic, wait), client=client)

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal
 
 import pytest
@@ -15,12 +16,14 @@ from agents.core.policy import Policy, Rule
 from agents.core.tools import Tool
 from agents.llm.base import Model
 from bot.api.app import create_app
-from bot.api.channel_routes import build_slack_services
+from bot.api.channel_routes import build_channel_routes
 from bot.api.server import Server, open_listen_socket
-from bot.services.ids import Clock
+from bot.channel_host import BotRuntime, ChannelHost
 from bot.services.roster import Roster
-from bot.slack.bootstrap import SlackAccount, build_slack_channel
+from channels.base import Plugin
+from channels.slack.config import SlackSettings
 from channels.slack.manifest import EVENTS_PATH
+from channels.slack.plugin import SlackClock, build_plugin
 from storage.database.database import Database
 from storage.database.sqlite import sqlite_path
 from tests.bot.conftest import BOT_SETUPS
@@ -34,7 +37,7 @@ from tests.harness.tools import ToolCallRecorder, build_tools
 
 OPS = "C0OPS"
 Transport = Literal["http", "socket"]
-SECRET_KEY = b"the-key-of-the-tests-which-is-long-enough"
+SECRET_KEY = "the-key-of-the-tests-which-is-long-enough"
 on_every_setup = pytest.mark.parametrize("bot_setup", BOT_SETUPS.values(), ids=BOT_SETUPS)
 """Parametrization of a test with each database, and with the job queue."""
 
@@ -101,9 +104,9 @@ async def slack_bot_in(
     all_tools = (*build_tools(tool_call_recorder), *tools)
     helper = Agent(name="helper", purpose="helps", instructions="Help.", tools=all_tools, **agent)
     roster = Roster({agent.name: agent for agent in (helper, *other_agents)}, Policy(rules=rules, people=SLACK_PEOPLE))
-    account = _slack_account(slack, transport)
-    channel = build_slack_channel(account, Clock(now=clock.now, monotonic=clock.monotonic), clock.sleep)
-    channels = {**channels_by_scheme(), channel.scheme: channel}
+    plugin = _build_plugin(slack, transport)
+    assert plugin.channel is not None
+    channels = {**channels_by_scheme(), plugin.channel.scheme: plugin.channel}
     async with run_bot(
         database,
         model,
@@ -113,8 +116,9 @@ async def slack_bot_in(
         roster=roster,
         id_prefix=id_prefix,
     ) as bot:
-        bot.bot.closers.append(channel.close)
-        async with _serve(bot, account, slack, transport) as url:
+        if plugin.close is not None:
+            bot.bot.closers.append(plugin.close)
+        async with _serve(bot, plugin, slack, transport) as url:
             yield SlackHarness(slack, bot, *_add_people(slack), url)
 
 
@@ -129,26 +133,31 @@ async def locked_database(bot: BotHarness) -> AsyncIterator[None]:
         connection.execute("ROLLBACK")
 
 
-def _slack_account(slack: FakeSlack, transport: Transport) -> SlackAccount:
-    app = slack.app
-    return SlackAccount(
-        bot_token=SecretStr(app.bot_token),
-        api_url=slack.base_url,
-        button_signing_key=SECRET_KEY,
-        signing_secrets=(app.signing_secret,) if transport == "http" else (),
-        app_token=SecretStr(app.app_token) if transport == "socket" else None,
+def _build_plugin(slack: FakeSlack, transport: Transport) -> Plugin:
+    app, clock = slack.app, slack.workspace.clock
+    settings = SlackSettings(
+        secret_key=SecretStr(SECRET_KEY),
+        slack_bot_token=SecretStr(app.bot_token),
+        slack_api_url=slack.base_url,
+        slack_signing_secret=SecretStr(app.signing_secret) if transport == "http" else None,
+        slack_app_token=SecretStr(app.app_token) if transport == "socket" else None,
     )
+
+    async def sleep(seconds: float) -> None:
+        await clock.sleep(clock.now() + timedelta(seconds=seconds), asyncio.Event())
+
+    return build_plugin(settings, clock=SlackClock(clock.now, clock.monotonic, sleep))
 
 
 @asynccontextmanager
-async def _serve(bot: BotHarness, account: SlackAccount, slack: FakeSlack, transport: Transport) -> AsyncIterator[str]:
+async def _serve(bot: BotHarness, plugin: Plugin, slack: FakeSlack, transport: Transport) -> AsyncIterator[str]:
     """Serve the bot's endpoint, over HTTP or Socket Mode, and yield its URL."""
-    services = build_slack_services(account, bot.bot, bot.clock.sleep)
+    host = ChannelHost({"slack": plugin}, BotRuntime(bot.bot))
     listen_socket = open_listen_socket("127.0.0.1", 0)
-    server = Server(create_app(bot.bot, [], channel_routes=services.routes))
+    server = Server(create_app(bot.bot, [], channel_routes=tuple(build_channel_routes(host.plugins, host.runtime))))
     serving = asyncio.create_task(server.serve(sockets=[listen_socket]))
     url = f"http://127.0.0.1:{listen_socket.getsockname()[1]}{EVENTS_PATH}"
-    services.start()
+    await host.start()
     if transport == "http":
         slack.set_bot_url(url)
     else:
@@ -160,7 +169,7 @@ async def _serve(bot: BotHarness, account: SlackAccount, slack: FakeSlack, trans
         slack.set_bot_url(None)
         server.should_exit = True
         await serving
-        await services.stop()
+        await host.stop()
 
 
 def _add_people(slack: FakeSlack) -> list[Teammate]:

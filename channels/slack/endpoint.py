@@ -1,13 +1,12 @@
 """Entry points for Slack: signed HTTP requests and Socket Mode envelopes, handled in the same way."""
 
-from collections.abc import Callable
+import json
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from agents.core.errors import Forbidden, HandrailError, InvalidInput
-from bot.log import Level, LogEvent, log
-from bot.slack.event_dispatcher import SlackEventDispatcher
+from channels.base import HttpRequest, HttpResponse, Level, Runtime
+from channels.slack.event_dispatcher import SlackEventDispatcher
 from channels.slack.parser import (
     InboundPayload,
     is_ssl_check,
@@ -28,42 +27,42 @@ class SlackEndpoint:
 
     dispatcher: SlackEventDispatcher
     signing_secrets: tuple[str, ...]
-    now: Callable[[], datetime]
 
-    async def handle_http(
-        self, body: bytes, content_type: str, *, timestamp: str | None, signature: str | None
-    ) -> Json | None:
-        """Handle a request and return the response's body, None for an empty one.
-
-        Raises Forbidden, InvalidInput, and Retryable. After Retryable, Slack sends the request again.
-        """
+    async def handle_http(self, request: HttpRequest, runtime: Runtime) -> HttpResponse:
+        """Handle a request. Raises Forbidden, InvalidInput, and Retryable, after which Slack sends it again."""
+        content_type = request.headers.get("content-type", "")
         try:
             verify_signature(
-                body, timestamp=timestamp, signature=signature, secrets=self.signing_secrets, now=self.now()
+                request.body,
+                timestamp=request.headers.get("x-slack-request-timestamp"),
+                signature=request.headers.get("x-slack-signature"),
+                secrets=self.signing_secrets,
+                now=runtime.now(),
             )
         except Forbidden:
-            if is_ssl_check(body, content_type):
-                return None
+            if is_ssl_check(request.body, content_type):
+                return HttpResponse()
             raise
-        return await self._dispatch(unpack_http(body, content_type))
+        body = await self._dispatch(unpack_http(request.body, content_type), runtime)
+        return HttpResponse() if body is None else HttpResponse(body=json.dumps(body).encode())
 
-    async def handle_envelope(self, kind: str, payload: Any) -> Json | None:
+    async def handle_envelope(self, kind: str, payload: Any, runtime: Runtime) -> Json | None:
         """Handle an envelope of Socket Mode and return the acknowledgement's payload.
 
         Raises NotAcknowledged if Slack should send the envelope again.
         """
         try:
-            return await self._dispatch(unpack_socket_envelope(kind, payload))
+            return await self._dispatch(unpack_socket_envelope(kind, payload), runtime)
         except (InvalidInput, Forbidden) as error:
-            log(LogEvent.INBOUND_REJECTED, level="warning", channel="slack", error=error)
+            runtime.log("inbound_rejected", level="warning", channel="slack", error=error)
             return None
         except Exception as error:
             level: Level = "warning" if isinstance(error, HandrailError) else "error"
-            log(LogEvent.INBOUND_REJECTED, level=level, channel="slack", error=error)
+            runtime.log("inbound_rejected", level=level, channel="slack", error=error)
             raise NotAcknowledged from error
 
-    async def _dispatch(self, inbound: InboundPayload) -> Json | None:
+    async def _dispatch(self, inbound: InboundPayload, runtime: Runtime) -> Json | None:
         if (challenge := url_verification_challenge(inbound)) is not None:
             return {"challenge": challenge}
         bot = await self.dispatcher.identity_cache.get_for_payload(inbound.payload)
-        return await self.dispatcher.dispatch(parse_payload(inbound, bot), bot)
+        return await self.dispatcher.dispatch(parse_payload(inbound, bot), bot, runtime)

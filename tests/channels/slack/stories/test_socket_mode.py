@@ -2,7 +2,7 @@
 
 from agents.core.steps import DoneForNow
 from storage.database.database import Database
-from tests.bot.slack.log_capture import LogCapture
+from tests.channels.slack.stories.log_capture import LogCapture
 from tests.fakes.scripted_model import ScriptedModel
 from tests.fakes.slack.bot_request import BotRequest
 from tests.harness.slack import OPS, locked_database, running_slack_bot

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.bot.conftest import BOT_SETUPS, BotSetup
-from tests.bot.slack.log_capture import LogCapture
+from tests.bot.conftest import BOT_SETUPS, BotSetup, database_url, running_bot  # noqa: F401 - the last two are fixtures
+from tests.channels.slack.stories.log_capture import LogCapture
 from tests.harness.slack import Transport
 
 

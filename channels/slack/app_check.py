@@ -8,14 +8,13 @@ from pydantic import SecretStr
 
 from agents.core.errors import ConfigurationError, HandrailError, Unavailable
 from agents.core.visible_text import escape_hidden_characters
-from bot.config.settings import Settings
-from bot.doctor.slack_manifest import CHECK_NAME as MANIFEST_CHECK_NAME
-from bot.doctor.slack_manifest import compare_manifests
 from channels.finding import Finding, FindingState
-from channels.network import NetworkSettings
 from channels.slack.client import ApiResponse, SlackClient
+from channels.slack.config import SlackSettings
 from channels.slack.identity import identity_from_auth_test
 from channels.slack.manifest import SCOPES, build_manifest
+from channels.slack.manifest_check import CHECK_NAME as MANIFEST_CHECK_NAME
+from channels.slack.manifest_check import compare_manifests
 
 _CHECK_NAME = "slack"
 _APP_TOKEN_PATTERN = re.compile(r"xapp-[0-9]+-(?P<app>A[A-Z0-9]+)-.+", re.ASCII)
@@ -23,12 +22,12 @@ _OAUTH_PAGE = "OAuth & Permissions"
 _CONFIG_ADVICE = "set SLACK_CONFIG_TOKEN to an app configuration token, from the bottom of https://api.slack.com/apps"
 
 
-def check_slack_app(settings: Settings, bot_token: SecretStr) -> Iterator[Finding]:
+def check_slack_app(settings: SlackSettings, bot_token: SecretStr) -> Iterator[Finding]:
     """Make one request with each configured token. If the one with the bot token fails, make no other."""
     yield from asyncio.run(_check_tokens(settings, bot_token))
 
 
-async def _check_tokens(settings: Settings, bot_token: SecretStr) -> list[Finding]:
+async def _check_tokens(settings: SlackSettings, bot_token: SecretStr) -> list[Finding]:
     try:
         auth_test = await _call_method(settings, bot_token, "auth.test")
     except HandrailError as error:
@@ -44,9 +43,9 @@ async def _check_tokens(settings: Settings, bot_token: SecretStr) -> list[Findin
     ]
 
 
-async def _call_method(settings: Settings, token: SecretStr, method: str, **arguments: str) -> ApiResponse:
+async def _call_method(settings: SlackSettings, token: SecretStr, method: str, **arguments: str) -> ApiResponse:
     """Call a Web API method with the machine's proxy and certificates. Raises what SlackClient raises."""
-    network = NetworkSettings(settings.variables)
+    network = settings.network
     try:
         proxy = network.proxy_for(settings.slack_api_url)
     except ConfigurationError as error:  # the configuration warnings name the variable
@@ -105,7 +104,7 @@ def _check_scopes(auth_test: ApiResponse) -> Iterator[Finding]:
         )
 
 
-async def _check_socket_mode(settings: Settings) -> list[Finding]:
+async def _check_socket_mode(settings: SlackSettings) -> list[Finding]:
     """Check the app-level token by requesting a Socket Mode URL, without connecting to it."""
     if settings.slack_app_token is None:
         return []
@@ -117,7 +116,7 @@ async def _check_socket_mode(settings: Settings) -> list[Finding]:
     return [Finding(name=_CHECK_NAME, state="ok", message="SLACK_APP_TOKEN works")]
 
 
-async def _check_manifest(settings: Settings, auth_test: ApiResponse) -> list[Finding]:
+async def _check_manifest(settings: SlackSettings, auth_test: ApiResponse) -> list[Finding]:
     if settings.slack_config_token is None:
         message = "events and request URLs were not compared with the manifest"
         return [Finding(name=MANIFEST_CHECK_NAME, state="ok", message=message, fix=_CONFIG_ADVICE)]
@@ -135,7 +134,7 @@ def _app_id_from_token(token: SecretStr | None) -> str | None:
     return match["app"] if match else None
 
 
-async def _compare_manifest(settings: Settings, token: SecretStr, app_id: str) -> list[Finding]:
+async def _compare_manifest(settings: SlackSettings, token: SecretStr, app_id: str) -> list[Finding]:
     try:
         exported = await _call_method(settings, token, "apps.manifest.export", app_id=app_id)
     except HandrailError as error:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 
 from agents.core.errors import HandrailError
-from bot.log import LogEvent, log
+from channels.base import Runtime
 
 
 @dataclass
@@ -17,9 +17,9 @@ class BackgroundTasks:
 
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
-    def spawn(self, awaitable: Awaitable[object]) -> None:
+    def spawn(self, runtime: Runtime, awaitable: Awaitable[object]) -> None:
         """Start a task for the awaitable. If it fails, log the error."""
-        task = asyncio.ensure_future(_run_and_log(awaitable))
+        task = asyncio.ensure_future(_run_and_log(runtime, awaitable))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -32,10 +32,10 @@ class BackgroundTasks:
             await asyncio.gather(*unfinished, return_exceptions=True)
 
 
-async def _run_and_log(awaitable: Awaitable[object]) -> None:
+async def _run_and_log(runtime: Runtime, awaitable: Awaitable[object]) -> None:
     try:
         await awaitable
     except HandrailError as error:
-        log(LogEvent.BACKGROUND_TASK_FAILED, level="warning", channel="slack", error=error)
+        runtime.log("background_task_failed", level="warning", channel="slack", error=error)
     except Exception as error:  # noqa: BLE001 - no caller awaits the task
-        log(LogEvent.BACKGROUND_TASK_FAILED, level="error", channel="slack", error=error)
+        runtime.log("background_task_failed", level="error", channel="slack", error=error)

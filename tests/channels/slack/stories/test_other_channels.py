@@ -8,7 +8,7 @@ from agents.core.steps import DoneForNow
 from agents.core.values import Address, person_address
 from bot.services.threads import NewThread
 from storage.database.database import Database
-from tests.bot.slack.log_capture import LogCapture
+from tests.channels.slack.stories.log_capture import LogCapture
 from tests.fakes.scripted_model import ScriptedModel
 from tests.fakes.slack.faults import CutTiming
 from tests.fakes.slack.message import Message

@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.core.errors import ConfigurationError
 from bot.config.settings import Settings
-from bot.doctor.slack import check_slack
-from bot.doctor.slack_manifest import compare_manifests
 from channels.finding import Finding
+from channels.slack import build
+from channels.slack.checks import check_slack
 from channels.slack.manifest import BOT_EVENTS, SCOPES, build_manifest
+from channels.slack.manifest_check import compare_manifests
 from tests.fakes.http_server import HttpRequest, HttpResponse, running_http_server
 from tests.fakes.slack.app import App
 from tests.fakes.slack.slack import FakeSlack, fake_slack
@@ -59,20 +61,30 @@ def test_missing_slack_is_ok_and_explains_the_setup() -> None:
     assert "handrail slack manifest" in str(finding.fix)
 
 
+def test_config_token_without_bot_token_is_a_problem() -> None:
+    finding = only_finding(list(build(build_settings(SLACK_CONFIG_TOKEN="xoxe.xoxp-1")).checks()))
+    assert (finding.state, finding.message) == (
+        "problem",
+        "SLACK_CONFIG_TOKEN has no effect without SLACK_BOT_TOKEN",
+    )
+
+
 @pytest.mark.parametrize(
-    ("name", "value"),
-    [("SLACK_APP_TOKEN", "xapp-1"), ("SLACK_SIGNING_SECRET", "x"), ("SLACK_CONFIG_TOKEN", "xoxe.xoxp-1")],
+    ("variables", "expected"),
+    [
+        ({"SLACK_APP_TOKEN": "xapp-1"}, "SLACK_BOT_TOKEN is missing"),
+        ({"SLACK_SIGNING_SECRET": "x"}, "SLACK_BOT_TOKEN is missing"),
+        ({"SLACK_BOT_TOKEN": "xoxb-1"}, "also set SLACK_APP_TOKEN"),
+    ],
 )
-def test_settings_without_bot_token_are_a_problem(name: str, value: str) -> None:
-    finding = only_finding(list(check_slack(build_settings(**{name: value}))))
-    assert finding.state == "problem"
-    assert finding.message == f"{name} has no effect without SLACK_BOT_TOKEN"
+def test_incomplete_settings_are_an_error(variables: dict[str, str], expected: str) -> None:
+    with pytest.raises(ConfigurationError, match=expected):
+        build(build_settings(**variables))
 
 
 @pytest.mark.parametrize(
     ("variables", "state", "expected"),
     [
-        ({}, "problem", "no events can arrive from Slack"),
         ({"SLACK_SIGNING_SECRET": "x"}, "ok", f"over HTTP at {PUBLIC_URL}/channels/slack/events"),
         ({"SLACK_SIGNING_SECRET": "x", "PUBLIC_URL": "http://localhost:8000"}, "warning", "requires an https:// URL"),
         ({"SLACK_APP_TOKEN": "xapp-1"}, "ok", "over Socket Mode"),

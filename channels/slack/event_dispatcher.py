@@ -6,11 +6,8 @@ Handlers commit durable effects before Slack's request is acknowledged. Best-eff
 from dataclasses import dataclass
 from typing import Any, assert_never
 
-from bot.slack.action_handlers import ActionHandlers
-from bot.slack.app_home import AppHome
-from bot.slack.background_tasks import BackgroundTasks
-from bot.slack.message_handlers import MessageHandlers
-from bot.slack.slash_commands import SlashCommands
+from channels.base import Runtime
+from channels.slack.background_tasks import BackgroundTasks
 from channels.slack.identity import BotIdentityCache
 from channels.slack.inbound_events import (
     AppHomeOpened,
@@ -28,6 +25,11 @@ from channels.slack.inbound_events import (
     UrlVerification,
     ViewSubmission,
 )
+from channels.slack.listeners.actions import ActionListener
+from channels.slack.listeners.commands import CommandListener
+from channels.slack.listeners.events import AppHomeListener
+from channels.slack.listeners.messages import MessageListeners
+from channels.slack.listeners.views import ViewListener
 
 Json = dict[str, Any]
 
@@ -37,13 +39,14 @@ class SlackEventDispatcher:
     """Dispatches each kind of event to its handler."""
 
     identity_cache: BotIdentityCache
-    message_handlers: MessageHandlers
-    action_handlers: ActionHandlers
-    slash_commands: SlashCommands
-    app_home: AppHome
+    messages: MessageListeners
+    actions: ActionListener
+    views: ViewListener
+    commands: CommandListener
+    app_home: AppHomeListener
     background_tasks: BackgroundTasks
 
-    async def dispatch(self, event: SlackEvent, bot: BotIdentity) -> Json | None:
+    async def dispatch(self, event: SlackEvent, bot: BotIdentity, runtime: Runtime) -> Json | None:
         """Handle an event and return the response's body, None for an empty one.
 
         Raises Retryable; Slack then sends the event again.
@@ -52,32 +55,33 @@ class SlackEventDispatcher:
             case UrlVerification():
                 return {"challenge": event.challenge}
             case BlockAction():
-                await self.action_handlers.handle_block_action(event, bot)
+                await self.actions.handle_click(event, bot, runtime)
             case ViewSubmission():
-                return await self.action_handlers.handle_view_submission(event, bot)
+                return await self.views.handle_submission(event, bot, runtime)
             case SlashCommand():
-                return await self.slash_commands.handle(event, bot)
+                return await self.commands.run_command(event, bot, runtime)
             case AppHomeOpened():
-                self.background_tasks.spawn(self.app_home.handle_opened(event, bot))
+                await self.app_home.open_home(event, bot, runtime)
             case SslCheck() | Ignored():
                 pass
             case _:
-                await self._dispatch_message_event(event, bot)
+                await self._dispatch_message_event(event, bot, runtime)
         return None
 
     async def _dispatch_message_event(
         self,
         event: MessagePosted | MessageChanged | MessageDeleted | MessageShortcut | SessionStopped,
         bot: BotIdentity,
+        runtime: Runtime,
     ) -> None:
         match event:
             case MessagePosted():
-                await self.message_handlers.handle_message(event, bot)
+                await self.messages.post_message(event, bot, runtime)
             case MessageChanged() | MessageDeleted():
-                await self.message_handlers.handle_edit(event, bot)
+                await self.messages.edit_message(event, bot, runtime)
             case MessageShortcut():
-                await self.message_handlers.handle_shortcut(event, bot)
+                await self.messages.post_shortcut(event, bot, runtime)
             case SessionStopped():
-                await self.message_handlers.handle_session_stopped(event, bot)
+                await self.messages.cancel_session(event, bot, runtime)
             case _:
                 assert_never(event)

@@ -1,1 +1,0 @@
-"""Slack integration: handlers that turn Slack events into messages and answers, and reply to people."""
