@@ -20,13 +20,10 @@ SHOW = "handrail.show"
 SHORTCUT_ID = "handrail.ask"
 """Callback id of the message shortcut."""
 
-_PREFIX = "handrail."
+HANDRAIL_ID = re.compile(r"^handrail\.")
+"""Pattern of Handrail's action and callback ids; Slack also reports clicks on link buttons."""
+
 _NUMBER = re.compile(r"[0-9]{1,4}", re.ASCII)
-
-
-def is_handrail_id(identifier: str) -> bool:
-    """Return whether an action or callback id is Handrail's; Slack also reports clicks on link buttons."""
-    return identifier.startswith(_PREFIX)
 
 
 def split_action_id(action_id: str, value: str | None) -> tuple[str, int | None]:

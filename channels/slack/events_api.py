@@ -10,12 +10,10 @@ from channels.slack.inbound_events import (
     AppHomeOpened,
     BotIdentity,
     File,
-    Ignored,
     MessageChanged,
     MessageDeleted,
     MessagePosted,
     SessionStopped,
-    SlackEvent,
     ThreadRef,
 )
 from channels.slack.message_text import extract_text
@@ -34,7 +32,7 @@ from channels.slack.payloads import (
 )
 from channels.slack.quotes import extract_quotes
 
-_USER_SUBTYPES = (None, "file_share", "thread_broadcast", "me_message")
+USER_SUBTYPES = (None, "file_share", "thread_broadcast", "me_message")
 """Message subtypes that are written by users (docs.slack.dev/reference/events/message, list of subtypes)."""
 
 _TOMBSTONE = "tombstone"
@@ -48,50 +46,30 @@ _MAX_NAME_LENGTH = 255
 _DedupKeys = tuple[str, ...]
 
 
-def parse_event(payload: Mapping[str, Any], bot: BotIdentity) -> SlackEvent:
-    """Parse an event callback. Raises InvalidInput for one that does not match Slack's documentation."""
-    envelope = validate(EventCallbackPayload, payload)
-    event = envelope.event
-    match event.get("type"), event.get("subtype"):
-        case "message" | "app_mention", subtype if subtype in _USER_SUBTYPES:
-            return _parse_message(envelope, bot)
-        case "message", "message_changed":
-            return _parse_message_changed(envelope, bot)
-        case "message", "message_deleted":
-            return _parse_message_deleted(envelope, event, bot)
-        case "agent_session_stopped", _:
-            return _parse_session_stopped(envelope)
-        case "app_home_opened", _:
-            return _parse_app_home_opened(envelope)
-        case kind, subtype:
-            return Ignored(f"an event of an unknown type: {_escape_name(kind)} {_escape_name(subtype)}".strip())
-
-
-def _check_sender(
-    message: Mapping[str, Any], envelope: EventCallbackPayload, bot_identity: BotIdentity
-) -> Ignored | None:
-    """Return why a message is ignored because of its sender, or None.
+def _is_of_person(message: Mapping[str, Any], envelope: EventCallbackPayload, bot_identity: BotIdentity) -> bool:
+    """Return whether a person wrote a message.
 
     Messages of bots, including this app, are ignored to prevent endless loops between bots.
     """
     user, bot, app = message.get("user"), message.get("bot_id"), message.get("app_id")
-    if user == bot_identity.user_id or (bot and bot == bot_identity.bot_id) or (app and app == envelope.api_app_id):
-        return Ignored("a message of this app")
-    if bot or message.get("bot_profile") or message.get("subtype") == "bot_message":
-        return Ignored("a message of another bot")
-    if user in _SYSTEM_USERS:
-        return Ignored("a message of Slack itself")
-    return None
+    is_own = user == bot_identity.user_id or bool(app and app == envelope.api_app_id)
+    is_of_bot = bool(bot or message.get("bot_profile")) or message.get("subtype") == "bot_message"
+    return not (is_own or is_of_bot or user in _SYSTEM_USERS)
 
 
-def _parse_message(envelope: EventCallbackPayload, bot: BotIdentity) -> SlackEvent:
+def parse_message(payload: Mapping[str, Any], bot: BotIdentity) -> MessagePosted | None:
+    """Parse a `message` or `app_mention` event; return None for one that does not concern the bot.
+
+    Raises InvalidInput, as the other functions, for an event that does not match Slack's documentation.
+    """
+    envelope = validate(EventCallbackPayload, payload)
     event = envelope.event
-    if ignored := _check_sender(event, envelope, bot):
-        return ignored
+    if not _is_of_person(event, envelope, bot):
+        return None
     location, message = validate(MessageLocation, event), validate(MessagePayload, event)
     kind = _message_kind(event, location, message, bot)
     if kind is None:
-        return Ignored("a channel message that does not mention this app")
+        return None
     return MessagePosted(
         kind=kind,
         thread_ref=_thread_ref(envelope, location, message),
@@ -159,20 +137,22 @@ def _parse_files(values: Any) -> tuple[File, ...]:
     return tuple(File(*(_escape_name(file.get(name)) for name in ("id", "name", "mimetype"))) for file in files)
 
 
-def _parse_message_changed(envelope: EventCallbackPayload, bot: BotIdentity) -> SlackEvent:
-    """Parse a changed message. Link previews and language detection change a message but not its text."""
+def parse_message_changed(payload: Mapping[str, Any], bot: BotIdentity) -> MessageChanged | MessageDeleted | None:
+    """Parse a `message_changed` event; return None if the text of a person's message did not change.
+
+    Link previews and language detection change a message but not its text.
+    """
+    envelope = validate(EventCallbackPayload, payload)
     event = envelope.event
     current, previous = get_object(event, "message"), event.get("previous_message")
     previous = previous if isinstance(previous, dict) else {}
     if current.get("subtype") == _TOMBSTONE:
-        return _parse_message_deleted(envelope, event | {"deleted_ts": current.get("ts")}, bot)
-    if ignored := _check_sender(current, envelope, bot):
-        return ignored
-    if current.get("subtype") not in _USER_SUBTYPES:
-        return Ignored("a change of a message that no user wrote")
+        return _parse_deletion(envelope, event | {"deleted_ts": current.get("ts")}, bot)
+    if not _is_of_person(current, envelope, bot) or current.get("subtype") not in USER_SUBTYPES:
+        return None
     location, message = validate(MessageLocation, event), validate(MessagePayload, current)
     if current.get("text") == previous.get("text") and current.get("edited") == previous.get("edited"):
-        return Ignored("a change that did not affect the text of a message")
+        return None
     edited_ts = message.edited.ts if message.edited else message.ts
     # Without `edited` two edits have the same ts, so only the event id distinguishes them.
     edit_key = (f"edit:{envelope.team}:{location.channel}:{message.ts}:{edited_ts}",) if message.edited else ()
@@ -187,11 +167,17 @@ def _parse_message_changed(envelope: EventCallbackPayload, bot: BotIdentity) -> 
     )
 
 
-def _parse_message_deleted(envelope: EventCallbackPayload, raw: Mapping[str, Any], bot: BotIdentity) -> SlackEvent:
+def parse_message_deleted(payload: Mapping[str, Any], bot: BotIdentity) -> MessageDeleted | None:
+    """Parse a `message_deleted` event; return None if no person wrote the message."""
+    envelope = validate(EventCallbackPayload, payload)
+    return _parse_deletion(envelope, envelope.event, bot)
+
+
+def _parse_deletion(envelope: EventCallbackPayload, raw: Mapping[str, Any], bot: BotIdentity) -> MessageDeleted | None:
     event = validate(MessageDeletedPayload, raw)
     previous = event.previous_message or {}
-    if ignored := _check_sender(previous, envelope, bot):
-        return ignored
+    if not _is_of_person(previous, envelope, bot):
+        return None
     deleted = validate(DeletedMessage, previous)
     team = deleted.user_team or deleted.source_team or deleted.team or envelope.team
     return MessageDeleted(
@@ -203,8 +189,9 @@ def _parse_message_deleted(envelope: EventCallbackPayload, raw: Mapping[str, Any
     )
 
 
-def _parse_session_stopped(envelope: EventCallbackPayload) -> SessionStopped:
+def parse_session_stopped(payload: Mapping[str, Any]) -> SessionStopped:
     """Parse `agent_session_stopped` (docs.slack.dev/reference/events/agent_session_stopped)."""
+    envelope = validate(EventCallbackPayload, payload)
     event = validate(SessionStoppedPayload, envelope.event)
     thread = ThreadRef(envelope.team, event.channel, event.thread_ts)
     key = f"stop:{thread.team}:{thread.channel}:{thread.thread_ts}:{event.event_ts}"
@@ -214,7 +201,9 @@ def _parse_session_stopped(envelope: EventCallbackPayload) -> SessionStopped:
     )
 
 
-def _parse_app_home_opened(envelope: EventCallbackPayload) -> AppHomeOpened:
+def parse_app_home_opened(payload: Mapping[str, Any]) -> AppHomeOpened:
+    """Parse an `app_home_opened` event."""
+    envelope = validate(EventCallbackPayload, payload)
     event = validate(AppHomeOpenedPayload, envelope.event)
     return AppHomeOpened(
         team=envelope.team,

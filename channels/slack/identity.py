@@ -1,17 +1,15 @@
 """The bot's identity on Slack, and the app installation that a payload belongs to."""
 
-import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from agents.core.errors import HandrailError, Unavailable
+from agents.core.errors import Unavailable
+from channels.base import Runtime
+from channels.slack.background_tasks import BackgroundTasks
 from channels.slack.client import SlackClient
 from channels.slack.inbound_events import BotIdentity
-
-AUTH_TEST_TIMEOUT_SECONDS = 1.0
-"""Limit for `auth.test` while a Slack request waits for its response; Slack waits three seconds."""
 
 AUTH_TEST_RETRY_SECONDS = 10.0
 """Minimum time between two attempts on behalf of received payloads."""
@@ -31,30 +29,24 @@ class BotIdentityCache:
             self._cached = identity_from_auth_test(await self.client.call("auth.test"))
         return self._cached
 
-    async def get_for_payload(self, payload: Mapping[str, Any]) -> BotIdentity:
-        """Return the identity for a received payload; while `auth.test` fails, derive it from the payload.
+    def for_payload(self, payload: Mapping[str, Any]) -> BotIdentity:
+        """Return the identity for a received payload; until `auth.test` has succeeded, derive it from the payload.
 
-        Raises Unavailable if the payload does not contain it either.
+        No call to Slack delays the acknowledgement of a payload. Raises Unavailable if the payload does not contain the
+        identity either.
         """
-        if (known := await self._get_with_timeout()) is not None:
-            return with_payload_workspace(known, payload)
+        if self._cached is not None:
+            return with_payload_workspace(self._cached, payload)
         if (derived := identity_from_payload(payload)) is not None:
             return derived
         raise Unavailable("the bot's identity on Slack is not known yet")
 
-    async def _get_with_timeout(self) -> BotIdentity | None:
-        """Return the identity, None while `auth.test` fails for any reason, including an invalid token.
-
-        The payload must not be lost because the token has yet to be corrected.
-        """
-        if self._cached is None and self._retry_at is not None and self.client.monotonic() < self._retry_at:
-            return None
-        try:
-            async with asyncio.timeout(AUTH_TEST_TIMEOUT_SECONDS):
-                return await self.get()
-        except (HandrailError, TimeoutError):
-            self._retry_at = self.client.monotonic() + AUTH_TEST_RETRY_SECONDS
-            return None
+    def fetch_in_background(self, background_tasks: BackgroundTasks, runtime: Runtime) -> None:
+        """Call `auth.test` in a background task, if the identity is not known and no attempt was made recently."""
+        now = self.client.monotonic()
+        if self._cached is None and (self._retry_at is None or now >= self._retry_at):
+            self._retry_at = now + AUTH_TEST_RETRY_SECONDS
+            background_tasks.spawn(runtime, self.get())
 
 
 _TEAM_ID = re.compile(r"[TE][A-Z0-9]{1,30}", re.ASCII)

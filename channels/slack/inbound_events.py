@@ -193,39 +193,6 @@ class AppHomeOpened:
     dedup_keys: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class UrlVerification:
-    """URL verification: the response must repeat the challenge."""
-
-    challenge: str
-
-
-@dataclass(frozen=True)
-class SslCheck:
-    """SSL check of Slack; it expects only status 200."""
-
-
-@dataclass(frozen=True)
-class Ignored:
-    """Payload that needs no handling, with the reason."""
-
-    reason: str
-
-
-SlackEvent = (
-    MessagePosted
-    | MessageChanged
-    | MessageDeleted
-    | BlockAction
-    | ViewSubmission
-    | SlashCommand
-    | MessageShortcut
-    | SessionStopped
-    | AppHomeOpened
-    | UrlVerification | SslCheck | Ignored
-)  # fmt: skip
-
-
 def identity_aliases(by: Address, *teams: str) -> tuple[Address, ...]:
     """Return the addresses by which `handrail.toml` may name a user.
 

@@ -7,12 +7,10 @@ from typing import Any
 
 from agents.core.errors import InvalidInput
 from agents.core.values import Address
-from channels.slack.action_ids import SHORTCUT_ID, ModalContext, is_handrail_id, split_action_id
+from channels.slack.action_ids import ModalContext, split_action_id
 from channels.slack.inbound_events import (
     BlockAction,
-    Ignored,
     MessageShortcut,
-    SlackEvent,
     SlashCommand,
     ThreadRef,
     ViewSubmission,
@@ -33,23 +31,11 @@ from channels.slack.payloads import TeamId, get_object, parse_ts, user_address, 
 from channels.slack.quotes import describe_author, extract_quotes
 
 
-def parse_interaction(payload: Mapping[str, Any]) -> SlackEvent:
-    """Parse an interaction. Raises InvalidInput for one that does not match Slack's documentation."""
-    match payload.get("type"):
-        case "block_actions" if get_object(payload, "container").get("type") == "message":
-            return _parse_block_action(validate(BlockActionsPayload, payload))
-        case "view_submission" if is_handrail_id(str(get_object(payload, "view").get("callback_id"))):
-            return _parse_view_submission(validate(ViewSubmissionPayload, payload))
-        case "message_action" if payload.get("callback_id") == SHORTCUT_ID:
-            return _parse_message_shortcut(validate(MessageActionPayload, payload))
-        case str(kind):
-            return Ignored(f"an interaction of an unknown type: {kind[:60]!a}")
-        case _:
-            raise InvalidInput("invalid Slack payload: type")
+def parse_slash_command(form: Mapping[str, Any]) -> SlashCommand:
+    """Parse a slash command (docs.slack.dev/interactivity/implementing-slash-commands).
 
-
-def parse_slash_command(form: Mapping[str, str]) -> SlashCommand:
-    """Parse a slash command (docs.slack.dev/interactivity/implementing-slash-commands)."""
+    Raises InvalidInput, as the other functions, for a payload that does not match Slack's documentation.
+    """
     command = validate(SlashCommandPayload, form)
     return SlashCommand(
         team=command.team_id,
@@ -63,10 +49,12 @@ def parse_slash_command(form: Mapping[str, str]) -> SlashCommand:
     )
 
 
-def _parse_block_action(payload: BlockActionsPayload) -> SlackEvent:
+def parse_block_action(body: Mapping[str, Any]) -> BlockAction | None:
+    """Parse a click; return None if it was not in a message."""
+    if get_object(body, "container").get("type") != "message":
+        return None
+    payload = validate(BlockActionsPayload, body)
     action, container = payload.actions[0], payload.container
-    if not is_handrail_id(action.action_id):
-        return Ignored("a click on a link button")
     team = _team_id(payload)
     name, choice = split_action_id(action.action_id, action.selected_option.value if action.selected_option else None)
     return BlockAction(
@@ -90,7 +78,9 @@ def _click_dedup_key(team: str, container: Container, user: ActionUser, action: 
     return f"click:{message}:{user.id}:{action.action_id}:{action.action_ts}"
 
 
-def _parse_view_submission(payload: ViewSubmissionPayload) -> ViewSubmission:
+def parse_view_submission(body: Mapping[str, Any]) -> ViewSubmission:
+    """Parse the submission of a modal."""
+    payload = validate(ViewSubmissionPayload, body)
     team, view = _team_id(payload), payload.view
     modal_context = ModalContext.from_metadata(view.private_metadata)
     values = {block: _input_value(fields) for block, fields in view.state.values.items()}
@@ -107,7 +97,9 @@ def _parse_view_submission(payload: ViewSubmissionPayload) -> ViewSubmission:
     )
 
 
-def _parse_message_shortcut(payload: MessageActionPayload) -> MessageShortcut:
+def parse_message_shortcut(body: Mapping[str, Any]) -> MessageShortcut:
+    """Parse the use of the message shortcut."""
+    payload = validate(MessageActionPayload, body)
     team, message = _team_id(payload), validate(ShortcutMessage, payload.message)
     author_team = message.user_team or message.source_team or message.team or team
     author = user_address(message.user, author_team) if message.user and not message.bot_id else None

@@ -3,25 +3,28 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from slack_bolt.app.async_app import AsyncApp
 
 from agents.core.errors import ConfigurationError, Permanent
 from channels.base import Endpoint, Plugin
 from channels.finding import Finding
+from channels.slack.app import Listeners, create_app
 from channels.slack.background_tasks import BackgroundTasks
 from channels.slack.channel import SlackChannel
 from channels.slack.client import SlackClient
 from channels.slack.config import SlackSettings
 from channels.slack.endpoint import SlackEndpoint
 from channels.slack.ephemeral import EphemeralMessages
-from channels.slack.event_dispatcher import SlackEventDispatcher
 from channels.slack.identity import BotIdentityCache
 from channels.slack.listeners.actions import ActionListener
 from channels.slack.listeners.commands import CommandListener
-from channels.slack.listeners.events import AppHomeListener
+from channels.slack.listeners.events import EventListeners
 from channels.slack.listeners.messages import MessageListeners
+from channels.slack.listeners.shortcuts import ShortcutListener
 from channels.slack.listeners.views import ViewListener
 from channels.slack.manifest import EVENTS_PATH
 from channels.slack.overview import OverviewQuery
@@ -65,11 +68,10 @@ def build_plugin(
         return Plugin(checks=checks, problem=str(error))
     identity, limiter = BotIdentityCache(client), RateLimiter(clock.monotonic, clock.sleep)
     channel = SlackChannel(client, identity, limiter, settings.signing_key, clock.now, _log_rejected_file)
-    dispatcher = _build_dispatcher(channel)
-    endpoint = SlackEndpoint(dispatcher, _signing_secrets(settings))
-    endpoints = (Endpoint(EVENTS_PATH, endpoint.handle_http),) if endpoint.signing_secrets else ()
-    service = SlackService(dispatcher.background_tasks, identity, _build_socket_mode(settings, client, endpoint))
-    return Plugin(channel, endpoints, (service,), checks, channel.close)
+    tasks = BackgroundTasks()
+    app = create_app(identity, tasks, _create_listeners(channel, tasks))
+    service = SlackService(tasks, identity, _create_socket_mode_runner(settings, client, app))
+    return Plugin(channel, tuple(_create_endpoints(settings, app)), (service,), checks, channel.close)
 
 
 def create_client(settings: SlackSettings, clock: SlackClock) -> SlackClient:
@@ -101,33 +103,33 @@ def _log_rejected_file(error: Permanent) -> None:
     _logger.warning("file_refused", extra={"fields": {"channel": "slack", "reason": str(error)}})
 
 
-def _signing_secrets(settings: SlackSettings) -> tuple[str, ...]:
-    secret = settings.slack_signing_secret
-    return () if secret is None else (secret.get_secret_value().strip(),)
-
-
-def _build_dispatcher(channel: SlackChannel) -> SlackEventDispatcher:
+def _create_listeners(channel: SlackChannel, tasks: BackgroundTasks) -> tuple[Listeners, ...]:
     client, key = channel.client, channel.signing_key
-    ephemeral, tasks, overviews = EphemeralMessages(client), BackgroundTasks(), OverviewQuery(client)
-    return SlackEventDispatcher(
-        identity_cache=channel.bot_identity,
-        messages=MessageListeners(ephemeral, tasks),
-        actions=ActionListener(ephemeral, tasks, key),
-        views=ViewListener(ephemeral, tasks, key),
-        commands=CommandListener(overviews),
-        app_home=AppHomeListener(client, overviews, tasks),
-        background_tasks=tasks,
+    ephemeral, overviews = EphemeralMessages(client), OverviewQuery(client)
+    return (
+        MessageListeners(ephemeral, tasks),
+        ActionListener(ephemeral, tasks, key),
+        ViewListener(ephemeral, tasks, key),
+        CommandListener(overviews),
+        ShortcutListener(ephemeral, tasks),
+        EventListeners(client, ephemeral, overviews, tasks),
     )
 
 
-def _build_socket_mode(
-    settings: SlackSettings, client: SlackClient, endpoint: SlackEndpoint
-) -> SocketModeRunner | None:
+def _create_endpoints(settings: SlackSettings, app: AsyncApp) -> Iterator[Endpoint]:
+    """Yield the endpoint if a signing secret is configured."""
+    if settings.slack_signing_secret is not None:
+        secret = settings.slack_signing_secret.get_secret_value().strip()
+        yield Endpoint(EVENTS_PATH, SlackEndpoint(app, (secret,)).handle)
+
+
+def _create_socket_mode_runner(settings: SlackSettings, client: SlackClient, app: AsyncApp) -> SocketModeRunner | None:
     """Return the Socket Mode runner, None if no app token is configured."""
     if settings.slack_app_token is None:
         return None
     token = settings.slack_app_token.get_secret_value()
     return SocketModeRunner(
-        lambda handle: SocketModeConnection(token, client.base_url, handle, client.proxy, client.tls),
-        endpoint.handle_envelope,
+        lambda runtime: SocketModeConnection(
+            app, runtime, token, api_url=client.base_url, proxy=client.proxy, tls=client.tls
+        )
     )

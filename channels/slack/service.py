@@ -20,9 +20,8 @@ class SlackService:
     socket_mode: SocketModeRunner | None
 
     async def start(self, runtime: Runtime) -> None:
-        if self.socket_mode is None:
-            self.background_tasks.spawn(runtime, self.bot_identity.get())
-        else:
+        self.bot_identity.fetch_in_background(self.background_tasks, runtime)
+        if self.socket_mode is not None:
             self.socket_mode.start(runtime)
 
     async def stop(self) -> None:

@@ -5,52 +5,52 @@ Source: docs.slack.dev/apis/events-api/using-socket-mode.
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any
+from time import time
 
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.adapter.socket_mode.async_internals import send_async_response
+from slack_bolt.app.async_app import AsyncApp
+from slack_bolt.response import BoltResponse
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
-from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
-from slack_sdk.socket_mode.response import SocketModeResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
-EnvelopeHandler = Callable[[str, Any], Awaitable[dict[str, Any] | None]]
-"""Handler of an envelope's type and payload. It returns the body of the acknowledgement; may raise NotAcknowledged."""
+from agents.core.errors import Forbidden, HandrailError, InvalidInput
+from channels.base import Level, Runtime
+from channels.slack.app import dispatch
+from channels.slack.decoding import decode_envelope
 
 
-class NotAcknowledged(Exception):
-    """The envelope must stay unacknowledged, so that Slack delivers it again, possibly to another process."""
+class SocketModeConnection(AsyncSocketModeHandler):
+    """Socket Mode connection, which the SDK renews on Slack's request. The SDK handles envelopes concurrently."""
 
-
-@dataclass
-class SocketModeConnection:
-    """Socket Mode connection, which the SDK renews on Slack's request. Envelopes are handled concurrently."""
-
-    app_token: str
-    api_url: str
-    handle_envelope: EnvelopeHandler
-    proxy: str | None = None
-    tls: ssl.SSLContext | None = None
-    _client: SocketModeClient | None = None
-    _handler_tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    def __init__(
+        self,
+        app: AsyncApp,
+        runtime: Runtime,
+        app_token: str,
+        *,
+        api_url: str,
+        proxy: str | None,
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        web = AsyncWebClient(base_url=api_url, retry_handlers=[], ssl=tls)
+        super().__init__(app, app_token, web_client=web)
+        # The SDK's default is the proxy of the environment, without regard to NO_PROXY.
+        web.proxy = self.client.proxy = proxy
+        self._runtime = runtime
+        self._handler_tasks: set[asyncio.Task[None]] = set()
 
     async def connect(self, timeout_seconds: float) -> bool:
         """Open the connection and return whether that succeeded within the timeout."""
-        web = AsyncWebClient(base_url=self.api_url, retry_handlers=[], ssl=self.tls)
-        self._client = SocketModeClient(self.app_token, web_client=web)
-        web.proxy = self._client.proxy = (
-            self.proxy
-        )  # the SDK's default is the environment's proxy, without regard to NO_PROXY
-        self._client.socket_mode_request_listeners.append(self._on_request)
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
-                await self._client.connect()  # type: ignore[no-untyped-call]  # the SDK has no annotation here
+                await self.connect_async()  # type: ignore[no-untyped-call]  # Bolt has no annotation here
         return await self.is_connected()
 
     async def is_connected(self) -> bool:
-        return self._client is not None and await self._client.is_connected()
+        return await self.client.is_connected()
 
     async def close(self) -> None:
         """Finish and acknowledge the envelopes in progress, then close. Cancel this call to close at once."""
@@ -58,22 +58,31 @@ class SocketModeConnection:
             if self._handler_tasks:
                 await asyncio.wait(self._handler_tasks)
         finally:
-            await self._close()
+            for task in self._handler_tasks:
+                task.cancel()
+            await self.close_async()  # type: ignore[no-untyped-call]  # as above
 
-    async def _close(self) -> None:
-        for task in self._handler_tasks:
-            task.cancel()
-        if self._client is not None:
-            await self._client.close()  # type: ignore[no-untyped-call]  # the SDK has no annotation here
-            self._client = None
-
-    async def _on_request(self, client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
-        """Handle the envelope in a task: the SDK calls its listeners one after the other."""
-        task = asyncio.create_task(self._handle_and_acknowledge(client, request))
+    async def handle(self, client: SocketModeClient, req: SocketModeRequest) -> None:  # type: ignore[override]  # as in Bolt
+        """Handle an envelope in a task that `close` waits for."""
+        task = asyncio.create_task(self._handle_and_acknowledge(client, req))
         self._handler_tasks.add(task)
         task.add_done_callback(self._handler_tasks.discard)
+        await asyncio.shield(task)
 
-    async def _handle_and_acknowledge(self, client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
-        with suppress(NotAcknowledged, OSError):  # after OSError Slack has no acknowledgement and delivers again
-            body = await self.handle_envelope(request.type, request.payload)
-            await client.send_socket_mode_response(SocketModeResponse(request.envelope_id, body))
+    async def _handle_and_acknowledge(self, client: SocketModeClient, request: SocketModeRequest) -> None:
+        """Handle an envelope. Without an acknowledgement Slack delivers it again, possibly to another process."""
+        if (response := await self._dispatch(request)) is not None:
+            with suppress(OSError):  # Slack has no acknowledgement then
+                await send_async_response(client, request, response, time())
+
+    async def _dispatch(self, request: SocketModeRequest) -> BoltResponse | None:
+        """Return the acknowledgement, None if Slack should deliver the envelope again."""
+        try:
+            return await dispatch(self.app, decode_envelope(request.payload), self._runtime)
+        except (InvalidInput, Forbidden) as error:
+            self._runtime.log("inbound_rejected", level="warning", channel="slack", error=error)
+            return BoltResponse(status=200)
+        except Exception as error:  # noqa: BLE001 - Slack delivers the envelope again
+            level: Level = "warning" if isinstance(error, HandrailError) else "error"
+            self._runtime.log("inbound_rejected", level=level, channel="slack", error=error)
+            return None

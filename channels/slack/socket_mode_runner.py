@@ -1,13 +1,12 @@
 """Runner that keeps a Socket Mode connection open, and opens another one if the SDK fails to renew it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from channels.base import Runtime
-from channels.slack.socket_mode import EnvelopeHandler, SocketModeConnection
+from channels.slack.socket_mode import SocketModeConnection
 
 CONNECT_TIMEOUT_SECONDS = 15.0
 """Limit for opening a connection."""
@@ -25,8 +24,7 @@ RUNNER_NAME = "socket:slack"
 class SocketModeRunner:
     """Runs one connection at a time, and reports a problem while no connection is open."""
 
-    create_connection: Callable[[EnvelopeHandler], SocketModeConnection]
-    handle_envelope: Callable[[str, Any, Runtime], Awaitable[dict[str, Any] | None]]
+    create_connection: Callable[[Runtime], SocketModeConnection]
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _task: asyncio.Task[None] | None = None
 
@@ -52,7 +50,7 @@ class SocketModeRunner:
 
     async def _run_connection(self, runtime: Runtime) -> bool:
         """Run a connection until it ends; return whether it could be opened. An error of the SDK is raised."""
-        connection = self.create_connection(partial(self._handle_envelope, runtime))
+        connection = self.create_connection(runtime)
         try:
             return await self._connect_and_monitor(connection, runtime)
         except Exception as error:
@@ -60,9 +58,6 @@ class SocketModeRunner:
             raise
         finally:
             await connection.close()
-
-    async def _handle_envelope(self, runtime: Runtime, kind: str, payload: Any) -> dict[str, Any] | None:
-        return await self.handle_envelope(kind, payload, runtime)
 
     async def _connect_and_monitor(self, connection: SocketModeConnection, runtime: Runtime) -> bool:
         """Open a connection and wait until it is lost or the runner stops; return whether it could be opened."""

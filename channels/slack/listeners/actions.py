@@ -3,15 +3,19 @@
 from dataclasses import dataclass
 from typing import Any
 
+from slack_bolt.app.async_app import AsyncApp
+from slack_bolt.context.ack.async_ack import AsyncAck
+
 from agents.core.cards import allowed_choices, render_card
 from agents.core.errors import InvalidAnswer, Permanent
 from agents.core.requests import Request
 from channels.base import Runtime
-from channels.slack.action_ids import ANSWER, APPROVE, CHOOSE, DENY, EDIT, SHOW
+from channels.slack.action_ids import ANSWER, APPROVE, CHOOSE, DENY, EDIT, HANDRAIL_ID, SHOW
 from channels.slack.background_tasks import BackgroundTasks
 from channels.slack.card_interaction import CardInteraction, decision_of
 from channels.slack.ephemeral import EphemeralMessages
 from channels.slack.inbound_events import BlockAction, BotIdentity
+from channels.slack.interactions import parse_block_action
 from channels.slack.modals import answer_modal, deny_modal, edit_modal
 from channels.text import format_error
 
@@ -23,6 +27,14 @@ class ActionListener:
     ephemeral: EphemeralMessages
     background_tasks: BackgroundTasks
     signing_key: bytes
+
+    def register(self, app: AsyncApp) -> None:
+        app.block_action(HANDRAIL_ID)(self.on_action)
+
+    async def on_action(self, ack: AsyncAck, body: dict[str, Any], bot: BotIdentity, runtime: Runtime) -> None:
+        if (click := parse_block_action(body)) is not None:
+            await self.handle_click(click, bot, runtime)
+        await ack()
 
     async def handle_click(self, click: BlockAction, bot: BotIdentity, runtime: Runtime) -> None:
         """Record the answer or open a modal; if that is refused, send the reason in an ephemeral message."""

@@ -1,7 +1,12 @@
 """Listener for `/handrail help|status|approvals|whoami|cancel`, with an immediate ephemeral reply."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from slack_bolt.app.async_app import AsyncApp
+from slack_bolt.context.ack.async_ack import AsyncAck
 
 from agents.core.errors import InvalidInput, Permanent
 from agents.core.state import ThreadState
@@ -20,6 +25,7 @@ from channels.slack.command_replies import (
     whoami_reply,
 )
 from channels.slack.inbound_events import BotIdentity, SlashCommand
+from channels.slack.interactions import parse_slash_command
 from channels.slack.overview import MAX_ITEMS, OverviewQuery
 
 FINAL_STATUSES = ("done", "failed", "cancelled")
@@ -30,6 +36,13 @@ class CommandListener:
     """Runs the subcommands of `/handrail`."""
 
     overviews: OverviewQuery
+
+    def register(self, app: AsyncApp) -> None:
+        """Register for every command: the app's manifest has only one, whose name an administrator can change."""
+        app.command(re.compile(".*"))(self.on_command)
+
+    async def on_command(self, ack: AsyncAck, body: dict[str, Any], bot: BotIdentity, runtime: Runtime) -> None:
+        await ack(await self.run_command(parse_slash_command(body), bot, runtime))
 
     async def run_command(self, command: SlashCommand, bot: BotIdentity, runtime: Runtime) -> EphemeralReply:
         """Run a subcommand and return the reply. Raises Retryable."""

@@ -1,23 +1,23 @@
-"""Listeners for messages, edits, the message shortcut and the stop button."""
+"""Listeners for messages, edits and deletions."""
 
 from dataclasses import dataclass
+from typing import Any
+
+from slack_bolt.app.async_app import AsyncApp
 
 from channels.base import Runtime
-from channels.inbound import InboundControl, InboundEdit, InboundMessage
+from channels.inbound import InboundEdit, InboundMessage
 from channels.slack.arrivals import conversation_key, create_arrival
 from channels.slack.background_tasks import BackgroundTasks
 from channels.slack.ephemeral import EphemeralMessages
+from channels.slack.events_api import USER_SUBTYPES, parse_message, parse_message_changed, parse_message_deleted
 from channels.slack.inbound_events import (
     BotIdentity,
     MessageChanged,
     MessageDeleted,
     MessagePosted,
-    MessageShortcut,
-    SessionStopped,
     ThreadRef,
 )
-
-EMPTY_MESSAGE_TEXT = "(a message without text)"
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,25 @@ class MessageListeners:
 
     ephemeral: EphemeralMessages
     background_tasks: BackgroundTasks
+
+    def register(self, app: AsyncApp) -> None:
+        """Register the listeners. Slack sends a mention as two events, which share their deduplication keys."""
+        app.event("app_mention")(self.on_message)
+        app.event({"type": "message", "subtype": USER_SUBTYPES})(self.on_message)
+        app.event({"type": "message", "subtype": "message_changed"})(self.on_message_changed)
+        app.event({"type": "message", "subtype": "message_deleted"})(self.on_message_deleted)
+
+    async def on_message(self, body: dict[str, Any], bot: BotIdentity, runtime: Runtime) -> None:
+        if (message := parse_message(body, bot)) is not None:
+            await self.post_message(message, bot, runtime)
+
+    async def on_message_changed(self, body: dict[str, Any], bot: BotIdentity, runtime: Runtime) -> None:
+        if (edit := parse_message_changed(body, bot)) is not None:
+            await self.edit_message(edit, bot, runtime)
+
+    async def on_message_deleted(self, body: dict[str, Any], bot: BotIdentity, runtime: Runtime) -> None:
+        if (deletion := parse_message_deleted(body, bot)) is not None:
+            await self.edit_message(deletion, bot, runtime)
 
     async def post_message(self, message: MessagePosted, bot: BotIdentity, runtime: Runtime) -> None:
         """Post a message to the thread of its conversation. A mention or a direct message may open a thread."""
@@ -40,7 +59,11 @@ class MessageListeners:
             quotes=message.quotes,
             file_names=tuple(file.name or file.id for file in message.files),
         )
-        await self._post(message, inbound, runtime)
+        posted = await runtime.receiver.post_message(inbound)
+        if posted.refusal is not None:
+            text = posted.refusal.text
+            ephemeral = self.ephemeral.post(message.thread_ref, message.by, text, about_ts=message.ts)
+            self.background_tasks.spawn(runtime, ephemeral)
 
     async def edit_message(self, edit: MessageChanged | MessageDeleted, bot: BotIdentity, runtime: Runtime) -> None:
         """Record an edit or deletion by the author of the message: Slack does not report who deleted a message."""
@@ -54,38 +77,6 @@ class MessageListeners:
             may_name_agent=True,
         )
         await runtime.receiver.edit_message(inbound)
-
-    async def post_shortcut(self, shortcut: MessageShortcut, bot: BotIdentity, runtime: Runtime) -> None:
-        """Post the message of a shortcut. Messages of other authors are forwarded by the user of the shortcut."""
-        inbound = InboundMessage(
-            arrival=create_arrival(shortcut, shortcut.by, shortcut.at, bot),
-            text=shortcut.text or ("" if shortcut.quotes else EMPTY_MESSAGE_TEXT),
-            conversation_keys=(conversation_key(shortcut.thread_ref, bot),),
-            is_first=shortcut.ts == shortcut.thread_ref.thread_ts,
-            author=None if shortcut.author == shortcut.by else shortcut.author_name,
-            quotes=shortcut.quotes,
-        )
-        is_processed = await self._post(shortcut, inbound, runtime)
-        if is_processed and shortcut.response_url is not None:
-            self.background_tasks.spawn(
-                runtime, self.ephemeral.ask_for_invite(shortcut.thread_ref, shortcut.response_url)
-            )
-
-    async def cancel_session(self, event: SessionStopped, bot: BotIdentity, runtime: Runtime) -> None:
-        """Cancel the thread of a conversation. A user who may not cancel it gets an ephemeral message."""
-        arrival = create_arrival(event, event.by, event.at, bot)
-        keys = (conversation_key(event.thread_ref, bot),)
-        result = await runtime.receiver.control(InboundControl(arrival, "cancel", conversation_keys=keys))
-        if result.refusal is not None:
-            self.background_tasks.spawn(runtime, self.ephemeral.post(event.thread_ref, event.by, result.refusal.text))
-
-    async def _post(self, event: MessagePosted | MessageShortcut, inbound: InboundMessage, runtime: Runtime) -> bool:
-        """Post the message and return whether it was processed; send a refusal to its author."""
-        posted = await runtime.receiver.post_message(inbound)
-        if posted.refusal is not None:
-            ephemeral = self.ephemeral.post(event.thread_ref, event.by, posted.refusal.text, about_ts=event.ts)
-            self.background_tasks.spawn(runtime, ephemeral)
-        return posted.outcome != "ignored"
 
 
 def _message_ref(thread_ref: ThreadRef, ts: str) -> str:

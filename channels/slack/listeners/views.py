@@ -3,14 +3,18 @@
 from dataclasses import dataclass
 from typing import Any
 
+from slack_bolt.app.async_app import AsyncApp
+from slack_bolt.context.ack.async_ack import AsyncAck
+
 from agents.core.errors import InvalidArguments, Permanent
 from agents.core.requests import Request
 from channels.base import Runtime
-from channels.slack.action_ids import APPROVE, DENY, EDIT, SHOW
+from channels.slack.action_ids import APPROVE, DENY, EDIT, HANDRAIL_ID, SHOW
 from channels.slack.background_tasks import BackgroundTasks
 from channels.slack.card_interaction import CardInteraction, decision_of
 from channels.slack.ephemeral import EphemeralMessages
 from channels.slack.inbound_events import BotIdentity, ViewSubmission
+from channels.slack.interactions import parse_view_submission
 from channels.slack.modals import TEXT_BLOCK_ID, ViewErrors, message_modal, parse_answer, parse_edit, parse_reason
 from channels.text import format_error
 
@@ -24,6 +28,12 @@ class ViewListener:
     ephemeral: EphemeralMessages
     background_tasks: BackgroundTasks
     signing_key: bytes
+
+    def register(self, app: AsyncApp) -> None:
+        app.view_submission(HANDRAIL_ID)(self.on_submission)
+
+    async def on_submission(self, ack: AsyncAck, body: Json, bot: BotIdentity, runtime: Runtime) -> None:
+        await ack(await self.handle_submission(parse_view_submission(body), bot, runtime) or "")
 
     async def handle_submission(self, submission: ViewSubmission, bot: BotIdentity, runtime: Runtime) -> Json | None:
         """Record the answer of a modal and return None, or return the response with which Slack updates the modal."""

@@ -1,12 +1,14 @@
 """Recorded Slack payloads from `tests/payloads/slack`, as HTTP requests."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from channels.slack.inbound_events import BotIdentity, SlackEvent
-from channels.slack.parser import parse_http
+from channels.slack.decoding import decode_http
+from channels.slack.inbound_events import BotIdentity
+from tests.channels.slack.recording_listeners import dispatch_recorded
 
 PAYLOADS = Path(__file__).parents[2] / "payloads" / "slack"
 NAMES = sorted(path.stem for path in PAYLOADS.glob("*.json"))
@@ -27,5 +29,15 @@ def encode_http(name: str, body: Any) -> tuple[bytes, str]:
     return json.dumps(body).encode(), f"{JSON}; charset=utf-8"
 
 
-def parse_recorded(name: str) -> SlackEvent:
-    return parse_http(*encode_http(name, load_payload(name)), BOT)
+def parse_http(body: bytes, content_type: str, bot: BotIdentity = BOT) -> Any:
+    """Return the event that a listener handles for a request, None if no listener handles it."""
+    return parse_payload(decode_http(body, content_type), bot)
+
+
+def parse_payload(payload: Mapping[str, Any], bot: BotIdentity = BOT) -> Any:
+    """Return the event that a listener handles for a payload, None if no listener handles it."""
+    return dispatch_recorded(payload, bot)
+
+
+def parse_recorded(name: str) -> Any:
+    return parse_http(*encode_http(name, load_payload(name)))

@@ -1,5 +1,7 @@
 """The payloads of the fake Slack are parsed like the recorded ones in `tests/payloads/slack`."""
 
+from typing import Any
+
 from channels.slack.inbound_events import (
     AppHomeOpened,
     BlockAction,
@@ -7,9 +9,8 @@ from channels.slack.inbound_events import (
     MessagePosted,
     MessageShortcut,
     SessionStopped,
-    SlackEvent,
 )
-from channels.slack.parser import parse_http
+from tests.channels.slack.recorded_payloads import parse_http
 from tests.fakes.recording_bots import RecordingBot, recording_bot
 from tests.fakes.slack.slack import fake_slack
 
@@ -18,7 +19,7 @@ OPTIONS = [{"text": {"type": "plain_text", "text": f"v{n}"}, "value": str(n)} fo
 LIST = {"type": "static_select", "action_id": "handrail.choose", "options": OPTIONS}
 
 
-def last_event(bot: RecordingBot) -> SlackEvent:
+def last_event(bot: RecordingBot) -> Any:
     request = bot.received[-1]
     return parse_http(request.raw_body, request.headers["Content-Type"], BOT)
 

@@ -25,9 +25,8 @@ from channels.slack.modals import (
     parse_edit,
     parse_reason,
 )
-from channels.slack.parser import parse_http
 from tests.channels.slack.overview_strategies import hostile_texts, is_inert, visible_texts
-from tests.channels.slack.recorded_payloads import BOT, encode_http, load_payload
+from tests.channels.slack.recorded_payloads import encode_http, load_payload, parse_http
 from tests.fakes.slack.limits import MAX_VIEW_BLOCKS, check_blocks
 from tests.fakes.slack.view import check_view
 
@@ -82,7 +81,7 @@ def submit(modal: dict[str, Any], values: dict[str, Any]) -> ViewSubmission:
     state = {block: {"field": {"type": "plain_text_input", "value": value}} for block, value in values.items()}
     metadata = {name: modal[name] for name in ("callback_id", "private_metadata")}
     body["view"] |= {**metadata, "state": {"values": state}}
-    event = parse_http(*encode_http("modal", body), BOT)
+    event = parse_http(*encode_http("modal", body))
     assert isinstance(event, ViewSubmission)
     return event
 

@@ -76,13 +76,9 @@ class ConnectionSource:
         return self.connections[-1]
 
     def start_runner(self) -> SocketModeRunner:
-        runner = SocketModeRunner(self.create_connection, handle_nothing)  # type: ignore[arg-type]  # a fake with the methods that the runner uses
+        runner = SocketModeRunner(self.create_connection)  # type: ignore[arg-type]  # a fake with the methods that the runner uses
         runner.start(self.runtime)  # type: ignore[arg-type]  # as above
         return runner
-
-
-async def handle_nothing(kind: str, payload: object, runtime: object) -> None:
-    """Handle no envelope."""
 
 
 async def test_failed_connection_is_retried() -> None:

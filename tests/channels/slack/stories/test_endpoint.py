@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agents.core.steps import DoneForNow
+from channels.slack.channel import SlackChannel
 from storage.database.database import Database
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted_model import ScriptedModel
@@ -30,6 +31,9 @@ MALFORMED_BODIES = (
 @pytest.fixture
 async def slack_bot(database: Database, running_bot) -> AsyncIterator[SlackHarness]:
     async with running_slack_bot(running_bot, database) as harness:
+        channel = harness.bot.bot.channels["slack"]
+        assert isinstance(channel, SlackChannel)
+        await channel.bot_identity.get()  # the payloads of these tests do not name the bot
         yield harness
 
 
@@ -83,7 +87,7 @@ async def test_irrelevant_request_is_acknowledged(slack_bot: SlackHarness) -> No
     for kind in ("app_rate_limited", "something_new"):
         assert await is_acknowledged(slack_bot, json.dumps({"type": kind}).encode(), JSON), kind
     for kind in ("shortcut", "view_closed", "view_submission"):
-        payload = {"type": kind, "callback_id": "x", "view": {"callback_id": "x"}}
+        payload = {"type": kind, "callback_id": "x", "view": {"type": "modal", "callback_id": "x"}}
         assert await is_acknowledged(slack_bot, urlencode({"payload": json.dumps(payload)}).encode(), FORM), kind
 
 
@@ -110,11 +114,10 @@ async def test_first_event_is_handled_while_auth_test_fails(
     database: Database, running_bot, transport: Transport, error: str
 ) -> None:
     async with fake_slack(FakeClock(), socket_mode=transport == "socket") as slack:
-        for _ in ("at the start", "for the event"):
-            if error == "page":
-                slack.answer_next_with_page("auth.test", "before")
-            else:
-                slack.fail_next("auth.test", error=error)
+        if error == "page":
+            slack.answer_next_with_page("auth.test", "before")
+        else:
+            slack.fail_next("auth.test", error=error)
         async with slack_bot_in(slack, running_bot, database, ScriptedModel(HELLO), transport=transport) as harness:
             root = await harness.alice.mention_bot("hi", channel=OPS)
             await harness.alice.wait_for_reply(root, "Hello.")
@@ -125,10 +128,9 @@ async def test_first_event_is_handled_while_auth_test_fails(
 
 async def test_auth_test_is_retried_after_a_delay_and_cached(database: Database, running_bot) -> None:
     async with fake_slack(FakeClock()) as slack:
-        for _ in ("at the start", "for the first event"):
-            slack.fail_next("auth.test", error="internal_error")
+        slack.fail_next("auth.test", error="internal_error")
         async with slack_bot_in(slack, running_bot, database, ScriptedModel(HELLO, HELLO, HELLO)) as harness:
-            for seconds, call_count in ((1, 2), (10, 2), (1, 3)):
+            for seconds, call_count in ((10, 1), (10, 2), (1, 2)):
                 root = await harness.alice.send_direct_message("hi")
                 await harness.alice.wait_for_reply(root, "Hello.")
                 assert [call.method for call in slack.calls].count("auth.test") == call_count
@@ -139,8 +141,7 @@ async def test_event_without_identity_is_retried_while_auth_test_fails(database:
     event = {"type": "message", "user": "U0ALICE", "ts": "1767344400.000100", "channel": "D0ALICE", "text": "hi"}
     body = json.dumps({"type": "event_callback", "team_id": "T0TEAM", "event_id": "Ev1", "event": event}).encode()
     async with fake_slack(FakeClock()) as slack:
-        for _ in ("at the start", "for the event"):
-            slack.fail_next("auth.test", error="internal_error")
+        slack.fail_next("auth.test", error="internal_error")
         async with slack_bot_in(slack, running_bot, database) as harness:
             assert (await post_signed(harness, body)).status == 503
 
