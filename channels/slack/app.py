@@ -22,7 +22,12 @@ from channels.base import Runtime
 from channels.slack.background_tasks import BackgroundTasks
 from channels.slack.identity import BotIdentityCache
 
-_REQUIRED_FIELDS = {"event_callback": "event", "url_verification": "challenge", "block_actions": "actions"}
+_REQUIRED_FIELDS = {
+    "block_actions": "actions",
+    "event_callback": "event",
+    "url_verification": "challenge",
+    "view_submission": "view",
+}
 """Field without which a payload of a type is malformed, although Bolt would acknowledge it."""
 
 _MALFORMED_PAYLOAD_ERRORS = (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError)
@@ -36,7 +41,7 @@ class Listeners(Protocol):
     """Listeners for one kind of payload."""
 
     def register(self, app: AsyncApp) -> None:
-        """Register the listeners. Of several listeners that match a payload, Bolt runs only the first."""
+        """Register the listeners. Bolt runs only the first listener that matches a payload."""
         ...
 
 
@@ -118,5 +123,5 @@ class _ListenerErrorHandler(AsyncListenerErrorHandler):
 def _check_required_field(payload: Mapping[str, Any]) -> None:
     kind = payload.get("type")
     field = _REQUIRED_FIELDS.get(kind) if isinstance(kind, str) else None
-    if field is not None and not payload.get(field):
+    if field is not None and payload.get(field) is None:
         raise InvalidInput(f"invalid Slack payload: {field}")

@@ -30,7 +30,7 @@ class SlackCrashCase:
 
 def _request_cases() -> Iterator[SlackCrashCase]:
     yield SlackCrashCase("start", "request read", is_reached_over_socket_mode=False)
-    yield SlackCrashCase("start", "auth.test called")
+    yield SlackCrashCase("start", "auth.test called", is_reached_over_socket_mode=False)
     yield SlackCrashCase("start", "before the commit of ThreadStarted")
     yield SlackCrashCase("start", "after the commit of ThreadStarted")
     yield SlackCrashCase("start", "response ready", is_reached_over_socket_mode=False)

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from channels.slack.action_ids import SHORTCUT_ID
-from channels.slack.inbound_events import Ignored
 from channels.slack.manifest import BOT_EVENTS, SCOPES, SLASH_COMMAND, build_manifest, unreachable_reason
 from tests.channels.slack.recorded_payloads import load_payload, parse_recorded
 
@@ -75,7 +74,7 @@ def test_subscribed_events_have_known_scopes() -> None:
 def test_subscribed_events_are_parsed(name: str) -> None:
     kind = load_payload(name)["event"]["type"]
     assert kind in {event.partition(".")[0] for event in BOT_EVENTS}
-    assert not isinstance(parse_recorded(name), Ignored)
+    assert parse_recorded(name) is not None
 
 
 def test_http_uses_one_request_url() -> None:

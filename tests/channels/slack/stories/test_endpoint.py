@@ -152,6 +152,11 @@ async def test_body_is_not_parsed_before_its_signature_is_verified(slack_bot: Sl
         assert (response.status, b"ssl_check=1" in body.split(b"&")) in ((401, False), (200, True)), body
 
 
+async def test_unsigned_header_does_not_skip_the_listener(slack_bot: SlackHarness) -> None:
+    *_, (body, content_type) = MALFORMED_BODIES  # only a listener finds out that the message is malformed
+    assert (await post_signed(slack_bot, body, content_type, X_Slack_Bolt_Lazy_Only="1")).status == 400
+
+
 async def test_signed_ssl_check_is_acknowledged(slack_bot: SlackHarness) -> None:
     assert await is_acknowledged(slack_bot, b"ssl_check=1&token=x", FORM)
 
