@@ -1,7 +1,7 @@
 """Find the JSON object in a model's answer when the server does not enforce a schema.
 
 Such an answer can have a byte order marker, reasoning (`<think>` tags), prose or a code fence around the object.
-`agents.llm.partial_reply` applies the same rules while the answer is streamed. The work is linear in the text's length.
+The work is linear in the text's length.
 """
 
 import json
@@ -24,6 +24,7 @@ _CONFLICTING_OBJECTS = "the answer holds several objects with different steps; w
 _TAGS = (*OPENING_TAGS, *CLOSING_TAGS)
 _OBJECT_START = re.compile(r'\{[ \t\r\n]*"')
 _MARKER = re.compile("|".join(map(re.escape, (*_TAGS, CODE_FENCE))))
+_MARKER_OR_OBJECT_START = re.compile(f"{_MARKER.pattern}|{_OBJECT_START.pattern}")
 _DECODER = json.JSONDecoder()
 
 
@@ -41,6 +42,24 @@ def extract_object(text: str) -> str:
             return _choose_object(found) or rest
         rest = _skip_leading_reasoning(rest[reasoning_end:])
     return rest
+
+
+def extract_partial_object(text: str) -> str:
+    """Return the beginning of the object that `extract_object` will return for a text of which this is the beginning.
+
+    Returns an empty text while it is open which object that is, and for an object after prose without a code fence.
+    """
+    rest = _skip_leading_reasoning(text)
+    for _ in range(MAX_REASONING_BLOCKS):
+        found = _MARKER_OR_OBJECT_START.search(rest)
+        if found is not None and found[0] == CODE_FENCE:
+            found = _OBJECT_START.search(rest, found.end())
+            return "" if found is None else rest[found.start() : _find_end_of_object(rest, found.start())]
+        if found is None or found[0] not in CLOSING_TAGS:
+            is_leading_object = found is not None and not found.start() and found[0] not in OPENING_TAGS
+            return rest[: _find_end_of_object(rest, 0)] if is_leading_object else ""
+        rest = _skip_leading_reasoning(rest[found.end() :])
+    return ""
 
 
 def _skip_leading_reasoning(text: str) -> str:

@@ -14,7 +14,7 @@ from agents.core.errors import InvalidInput
 from agents.core.steps import DoneForNow, NothingToDo, Step
 from agents.llm.answer_object import extract_object
 from agents.llm.output_parser import parse_step
-from agents.llm.partial_reply import PartialReplyReader
+from agents.llm.partial_reply import MIN_GROWTH, PartialReplyReader
 
 AGENT = Agent(name="scout", purpose="Looks around.", instructions="Look.", tools=(), asks=("deploy",))
 
@@ -167,10 +167,18 @@ def test_answer_in_reasoning_is_not_emitted() -> None:
     assert emitted_texts(f"<think>{reply('No')}</think>{reply('Yes')}") == ["Y", "Ye", "Yes"]
 
 
-def test_values_of_any_depth_are_skipped() -> None:
+def test_deeply_nested_answer_emits_nothing() -> None:
     deep = "[" * 100_000 + "]" * 100_000
 
-    assert emitted_texts(reply("Hi").replace('"because"', deep))[-1] == "Hi"
+    assert emitted_texts([reply("Hi").replace('"because"', deep)]) == []
+
+
+def test_long_answer_is_parsed_a_bounded_number_of_times() -> None:
+    message = "x" * 100_000
+    emitted = emitted_texts(reply(message))
+
+    assert len(emitted) < 2_000
+    assert len(message) - len(emitted[-1]) <= len(message) * MIN_GROWTH + 1
 
 
 def test_final_step_must_begin_with_the_emitted_text() -> None:
