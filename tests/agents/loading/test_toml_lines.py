@@ -26,12 +26,14 @@ KEYS: tuple[Callable[[int], str], ...] = (
 
 
 class Writer:
-    """Writer of TOML that records the line where each path first appears."""
+    """Writer of TOML that records the line where each path first appears, and the line of its statement."""
 
     def __init__(self, data: st.DataObject) -> None:
         self.data = data
         self.text = ""
         self.lines: dict[KeyPath, int] = {}
+        self.statement_lines: dict[KeyPath, int] = {}
+        self.statement_line: int | None = None
         self.key_count = 0
 
     def write_document(self) -> str:
@@ -65,7 +67,9 @@ class Writer:
 
     def write_pairs(self, table: KeyPath) -> None:
         for _ in range(self.draw(st.integers(0, 3))):
+            self.statement_line = self.line
             self.write_pair(table, depth=0)
+            self.statement_line = None
             self.break_line()
 
     def write_pair(self, table: KeyPath, depth: int) -> None:
@@ -119,8 +123,13 @@ class Writer:
         if self.draw(st.booleans()):
             self.break_line()
 
+    @property
+    def line(self) -> int:
+        return self.text.count("\n") + 1
+
     def record_line(self, path: KeyPath) -> None:
-        self.lines.setdefault(path, self.text.count("\n") + 1)
+        self.lines.setdefault(path, self.line)
+        self.statement_lines.setdefault(path, self.statement_line or self.line)
 
     def write(self, text: str) -> None:
         self.text += text
@@ -130,11 +139,49 @@ class Writer:
 
 
 @given(st.data())
-def test_every_key_has_its_line(data: st.DataObject) -> None:
+def test_every_key_has_a_line_between_its_statement_and_itself(data: st.DataObject) -> None:
     writer = Writer(data)
     text = writer.write_document()
     tomllib.loads(text)
-    assert line_numbers(text) == writer.lines
+    lines = line_numbers(text)
+    assert lines.keys() == writer.lines.keys()
+    assert all(writer.statement_lines[path] <= line <= writer.lines[path] for path, line in lines.items())
+
+
+ARRAY = """
+[agents.deploy]
+rules = [ # the first line
+  "a", "b",
+  # a comment with a ]
+
+  { name = "c", tools = [1, 2] }, 'd',
+  [
+    1,
+    2,
+  ]
+  , "e"]
+"""
+
+
+def test_elements_of_an_array_have_their_own_lines() -> None:
+    lines = line_numbers(ARRAY)
+    rules: KeyPath = ("agents", "deploy", "rules")
+
+    assert lines[rules] == 3
+    assert [lines[*rules, index] for index in range(5)] == [4, 4, 7, 7, 8]
+    assert lines[*rules, 2, "tools", 1] == 7
+
+
+def test_values_inside_an_element_have_the_line_of_the_element() -> None:
+    lines = line_numbers(ARRAY)
+
+    assert lines["agents", "deploy", "rules", 4, 1] == 8
+
+
+def test_array_whose_first_line_ends_inside_an_element_has_one_line() -> None:
+    assert line_numbers("a = [[\n1],\n2]\nb = 1\n") == {
+        ("a",): 1, ("a", 0): 1, ("a", 0, 0): 1, ("a", 1): 1, ("b",): 4,
+    }  # fmt: skip
 
 
 @given(
