@@ -1,10 +1,8 @@
 """Parser of a model's answer. The answer is untrusted, so error messages do not repeat its text."""
 
-import json
-import math
 import re
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -13,6 +11,7 @@ from agents.core.digest import compute_digest
 from agents.core.errors import InvalidInput
 from agents.core.event_truncation import MAX_TEXT_BYTES, truncate_text
 from agents.core.steps import AskAgent, CallTool, RequestHumanInput, Step
+from agents.core.strict_json import parse_strict_json
 from agents.core.tools import Tool
 from agents.llm.output_schema import LEGACY_INTENTS, BuiltInStep, built_in_steps, strip_nulls
 
@@ -48,31 +47,9 @@ def step_from_dict(output: Mapping[str, Any], agent: Agent) -> Step:
 
 def _load_json(text: str) -> Any:
     try:
-        loaded = json.loads(
-            text, object_pairs_hook=_reject_duplicate_keys, parse_constant=_reject_constant, parse_float=_parse_finite
-        )
-        json.dumps(loaded, ensure_ascii=False).encode()  # rejects lone surrogates, which the databases cannot store
-    except json.JSONDecodeError as error:
-        raise InvalidInput(f"the answer is not JSON: {error.msg} at character {error.pos}") from error
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput("the answer holds text, numbers or nesting that cannot be stored; simplify it") from error
-    return loaded
-
-
-def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise InvalidInput("the answer has an object with the same key twice; write every key once")
-    return fields
-
-
-def _reject_constant(_name: str) -> NoReturn:
-    raise InvalidInput("the answer is not JSON: NaN and Infinity are not allowed")
-
-
-def _parse_finite(digits: str) -> float:
-    number = float(digits)
-    return number if math.isfinite(number) else _reject_constant(digits)
+        return parse_strict_json(text)
+    except InvalidInput as error:
+        raise InvalidInput(f"the answer is not valid JSON: {error}") from error
 
 
 def _normalize_legacy_intents(output: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -1,12 +1,14 @@
-"""Strict JSON bodies: I-JSON (RFC 7493) with a JSON Content-Type, and only text that the database can store."""
+"""Strict JSON bodies with a JSON Content-Type."""
 
-import json
 from collections.abc import Callable, Coroutine
-from typing import Any, NoReturn
+from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+
+from agents.core.errors import InvalidInput
+from agents.core.strict_json import parse_strict_json
 
 
 class JsonRoute(APIRoute):
@@ -32,17 +34,9 @@ class _JsonRequest(Request):
 def parse_json(raw: bytes) -> Any:
     """Return the value of a JSON body. Raises HTTPException 400 that says where the error is."""
     try:
-        text = raw.decode()
-        value = json.loads(text, parse_constant=_reject_constant, object_pairs_hook=_reject_duplicate_keys)
-        if "\\u" in text:
-            json.dumps(value, ensure_ascii=False).encode()  # fails on half a surrogate pair
-    except json.JSONDecodeError as error:
-        raise _malformed_error(f"{error.msg} at character {error.pos}") from error
-    except UnicodeError as error:
-        raise _malformed_error("it is not valid UTF-8") from error
-    except (ValueError, RecursionError) as error:
-        raise _malformed_error("a number is too long or the nesting is too deep") from error
-    return value
+        return parse_strict_json(raw)
+    except InvalidInput as error:
+        raise HTTPException(400, f"the body is not valid JSON: {error}") from error
 
 
 def _check_content_type(request: Request) -> None:
@@ -56,18 +50,3 @@ def _check_content_type(request: Request) -> None:
 
 def _has_body(request: Request) -> bool:
     return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
-
-
-def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise _malformed_error("an object has the same key twice")
-    return members
-
-
-def _reject_constant(_name: str) -> NoReturn:
-    raise _malformed_error("NaN and Infinity are not allowed")
-
-
-def _malformed_error(reason: str) -> HTTPException:
-    return HTTPException(400, f"the body is not valid JSON: {reason}")

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import from_json
 
 from agents.core.errors import InvalidInput
+from agents.core.strict_json import parse_strict_json
 from agents.core.values import Address
 
 MAX_BODY_BYTES = 1_000_000
@@ -48,10 +48,10 @@ def validate(kind: type[PayloadT], value: Any) -> PayloadT:
 
 
 def parse_json_object(text: bytes | str) -> dict[str, Any]:
-    """Parse a JSON object. Raises InvalidInput, also for lone surrogates, excessive nesting and NaN."""
+    """Parse a JSON object. Raises InvalidInput as `parse_strict_json` does, but without the reason."""
     try:
-        value = from_json(text, allow_inf_nan=False)
-    except ValueError:
+        value = parse_strict_json(text)
+    except InvalidInput:
         raise InvalidInput("invalid JSON") from None
     if not isinstance(value, dict):
         raise InvalidInput("the JSON value is not an object")
