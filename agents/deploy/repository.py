@@ -4,13 +4,11 @@ import fcntl
 import re
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
-from threading import Lock
 
 from agents.core.errors import ConfigurationError, Unavailable
 from agents.deploy.git import NETWORK_TIMEOUT_SECONDS, Git, GitResult
@@ -23,7 +21,6 @@ MAX_SPARE_CLONES = 3
 MAX_LOCK_ATTEMPTS = 40
 """Attempts to lock the first clone before a spare clone is used."""
 _LOCK_RETRY_SECONDS = 0.05
-_CLONE_LOCKS: defaultdict[Path, Lock] = defaultdict(Lock)
 FETCH_REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", "+refs/notes/*:refs/notes/*")
 
 _TAG_FORMAT = "%00".join(
@@ -135,34 +132,25 @@ def open_repository(environment: Mapping[str, str], max_attempts: int = MAX_LOCK
 
 @contextmanager
 def _locked_clone(folder: Path, max_attempts: int) -> Iterator[Path]:
-    """Yield the clone, or a spare one when the clone stays locked: the owner of the lock may be stalled."""
+    """Yield the clone, or a spare one when the clone stays locked.
+
+    A stopped worker process keeps its lock, and cannot apply the timeout of its tool call.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     spares = (folder.with_name(f"{folder.stem}-{number}.git") for number in range(2, 2 + MAX_SPARE_CLONES))
-    with _thread_lock(folder, max_attempts * _LOCK_RETRY_SECONDS) as is_locked:
-        for candidate in chain(repeat(folder, max_attempts if is_locked else 0), spares):
-            with _file_lock(candidate) as is_file_locked:
-                if is_file_locked:
-                    yield candidate
-                    return
-            if candidate is folder:
-                time.sleep(_LOCK_RETRY_SECONDS)
+    for candidate in chain(repeat(folder, max_attempts), spares):
+        with _file_lock(candidate) as is_locked:
+            if is_locked:
+                yield candidate
+                return
+        if candidate is folder:
+            time.sleep(_LOCK_RETRY_SECONDS)
     raise Unavailable("every clone of the repository is in use: try again in a moment")
 
 
 @contextmanager
-def _thread_lock(folder: Path, timeout: float) -> Iterator[bool]:
-    """Yield whether this thread locked the clone within the timeout; threads of a process need not poll the file."""
-    lock = _CLONE_LOCKS[folder]
-    is_locked = lock.acquire(timeout=timeout)
-    try:
-        yield is_locked
-    finally:
-        if is_locked:
-            lock.release()
-
-
-@contextmanager
 def _file_lock(folder: Path) -> Iterator[bool]:
+    """Yield whether the clone was locked; flock also separates the threads of a process, each with its own file."""
     with folder.with_suffix(".lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
