@@ -11,7 +11,7 @@ from typing import Any, Self
 from urllib.parse import quote
 from uuid import uuid4
 
-import httpx
+import httpx2
 
 from agents.core.errors import ConfigurationError, Conflict, Forbidden, HandrailError, Retryable, Unavailable
 from agents.core.people import name_in
@@ -66,32 +66,6 @@ class ConnectionChange:
     is_lost: bool
 
 
-@dataclass
-class SseDecoder:
-    """Incremental decoder for `text/event-stream` (WHATWG HTML §9.2.6) that returns the data of each message."""
-
-    _buffer: bytes = b""
-    _data: list[str] = field(default_factory=list)
-
-    def feed(self, chunk: bytes) -> list[str]:
-        """Return the messages that this chunk completes. Only `data` is read: its JSON contains the id and the type."""
-        # A line may end in CR, LF or both: a CR at the end of a chunk is kept until the next byte is known.
-        received = self._buffer + chunk
-        last_cr = b"\r" if received.endswith(b"\r") else b""
-        *lines, rest = received.removesuffix(last_cr).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-        self._buffer = rest + last_cr
-        return [message for line in lines if (message := self._feed_line(line)) is not None]
-
-    def _feed_line(self, line: bytes) -> str | None:
-        if line:
-            name, _, value = line.decode(errors="replace").partition(":")
-            if name == "data":
-                self._data.append(value.removeprefix(" "))
-            return None
-        message, self._data = "\n".join(self._data), []
-        return message or None
-
-
 class TerminalClient:
     """Client of one server. It acts as `terminal:NAME` when the person's name is known.
 
@@ -105,17 +79,17 @@ class TerminalClient:
         name: str | None = None,
         *,
         sleep: Sleep = asyncio.sleep,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self.url = url
         self.name = name
         self._sleep = sleep
         if not (token.isascii() and token.isprintable()):
             raise ConfigurationError("the API token is not valid; check HANDRAIL_API_TOKEN or .handrail/api-token")
-        timeout = httpx.Timeout(RESPONSE_TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS)
+        timeout = httpx2.Timeout(RESPONSE_TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         # trust_env=False ignores proxy settings, so that the token is sent only to this server.
-        self._http = httpx.AsyncClient(
+        self._http = httpx2.AsyncClient(
             base_url=url, headers=headers, timeout=timeout, transport=transport, trust_env=False
         )
 
@@ -201,21 +175,18 @@ class TerminalClient:
 
     async def _stream_events(self, thread_id: str, after: int) -> AsyncGenerator[LoggedEvent | None]:
         """Yield None when the connection is established, then its events."""
-        decoder = SseDecoder()
-        timeout = httpx.Timeout(STREAM_SILENCE_TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS)
-        options: dict[str, Any] = {"params": {"after": after}, "headers": {"Accept": "text/event-stream"}}
+        path = api_path("threads", thread_id, "events")
+        timeout = httpx2.Timeout(STREAM_SILENCE_TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS)
         try:
-            async with self._http.stream(
-                "GET", api_path("threads", thread_id, "events"), timeout=timeout, **options
-            ) as response:
-                if response.is_error:
-                    await response.aread()
-                    _unwrap(response)
+            async with self._http.sse(path, params={"after": after}, timeout=timeout, max_event_size=None) as stream:
+                if stream.response.is_error:
+                    await stream.response.aread()
+                    _unwrap(stream.response)
                 yield None
-                async for chunk in response.aiter_bytes():
-                    for message in decoder.feed(chunk):
-                        yield LoggedEvent.parse(message)
-        except httpx.HTTPError as error:
+                async for message in stream:
+                    if message.data:
+                        yield LoggedEvent.parse(message.data)
+        except httpx2.HTTPError as error:
             raise self._unavailable_error() from error
 
     async def _request_with_retry(self, retries: int, method: str, url_path: str, **options: Any) -> Json:
@@ -225,10 +196,10 @@ class TerminalClient:
             await self._sleep(delay)
         return _unwrap(await self._request(method, url_path, **options))
 
-    async def _request(self, method: str, url_path: str, **options: Any) -> httpx.Response:
+    async def _request(self, method: str, url_path: str, **options: Any) -> httpx2.Response:
         try:
             return await self._http.request(method, url_path, **options)
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise self._unavailable_error() from error
 
     def _unavailable_error(self) -> Unavailable:
@@ -249,7 +220,7 @@ def _retry_delays() -> Iterator[float]:
         delay = min(MAX_RETRY_DELAY_SECONDS, delay * 2)
 
 
-def _unwrap(response: httpx.Response) -> Json:
+def _unwrap(response: httpx2.Response) -> Json:
     """Return the JSON body of a response. Raises the HandrailError that an error response describes."""
     try:
         body = response.json()
@@ -264,7 +235,7 @@ def _error_from_body(status: int, body: Json) -> HandrailError:
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict) or not isinstance(error.get("message"), str):
         return Conflict(f"the server answered {status} without a valid body: {_NOT_HANDRAIL_HINT}")
-    if status == httpx.codes.UNAUTHORIZED:
+    if status == httpx2.codes.UNAUTHORIZED:
         return Forbidden(f"{error['message']} (set HANDRAIL_API_TOKEN, or use the server's .handrail/api-token)")
     return _ERRORS_BY_CODE.get(error.get("code", ""), Conflict)(error["message"], details=error.get("details"))
 

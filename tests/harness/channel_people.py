@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import httpx2
 
 from channels.terminal.client import LoggedEvent, TerminalClient, api_path
 
@@ -182,7 +182,7 @@ class RestPerson(Person):
     def __init__(self, name: str, url: str, token: str, harness: Any) -> None:
         super().__init__(name, url, token, harness)
         headers = {"Authorization": f"Bearer {token}"}
-        self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=WAIT_TIMEOUT_SECONDS, trust_env=False)
+        self._http = httpx2.AsyncClient(base_url=url, headers=headers, timeout=WAIT_TIMEOUT_SECONDS, trust_env=False)
 
     async def start_thread(self, text: str, agent: str | None) -> Json:
         return await self.post(api_path("threads"), {"message": text, **({"agent": agent} if agent else {})})
@@ -205,7 +205,7 @@ class ApiRejected(Exception):
         self.status, self.error = status, error
 
 
-def _json_or_error(response: httpx.Response) -> Json:
+def _json_or_error(response: httpx2.Response) -> Json:
     if response.is_error:
         raise ApiRejected(response.status_code, response.json()["error"])
     return response.json()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-import httpx
+import httpx2
 
 START_TIMEOUT_SECONDS = 20.0
 HANDRAIL = str(Path(sys.executable).with_name("handrail"))
@@ -49,7 +49,7 @@ class ServerProcesses:
         self.start_without_waiting()
         async with (
             asyncio.timeout(START_TIMEOUT_SECONDS),
-            httpx.AsyncClient(base_url=self.url, trust_env=False) as client,
+            httpx2.AsyncClient(base_url=self.url, trust_env=False) as client,
         ):
             while not await _is_ready(client):
                 assert all(process.poll() is None for process in self._processes), self.log_text
@@ -96,7 +96,7 @@ class ServerProcesses:
             self._processes[0].wait(0.03)
 
 
-async def _is_ready(client: httpx.AsyncClient) -> bool:
-    with suppress(httpx.TransportError):
-        return (await client.get("/readyz")).status_code == httpx.codes.OK
+async def _is_ready(client: httpx2.AsyncClient) -> bool:
+    with suppress(httpx2.TransportError):
+        return (await client.get("/readyz")).status_code == httpx2.codes.OK
     return False

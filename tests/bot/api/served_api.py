@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
-from httpx import AsyncClient, Response
+from httpx2 import AsyncClient, Response
 
 from bot.api.context import StreamRegistry
 from bot.api.server import Server

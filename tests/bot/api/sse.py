@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 
-from httpx import Response
+from httpx2 import Response
 
 Frame = dict[str, str]
 """Values by field; a comment has the empty field name."""

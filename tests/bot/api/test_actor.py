@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from httpx import Headers, Response
+from httpx2 import Headers, Response
 
 from tests.harness.api import ApiHarness
 

@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from fastapi.routing import APIRoute
-from httpx import Response
+from httpx2 import Response
 
 from agents.core.errors import (
     AlreadySettled,

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from httpx import Headers
+from httpx2 import Headers
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 

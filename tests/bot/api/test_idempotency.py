@@ -2,7 +2,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from httpx import Headers, Response
+from httpx2 import Headers, Response
 
 from tests.harness.api import ApiHarness
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import closing
 
 import pytest
-from httpx import AsyncClient
+from httpx2 import AsyncClient
 
 from agents.core.errors import ConfigurationError
 from bot.api.middleware import MAX_BODY_BYTES

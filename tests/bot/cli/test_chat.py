@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from io import StringIO
 
-import httpx
+import httpx2
 import pytest
 from rich.console import Console
 
@@ -16,6 +16,7 @@ from channels.terminal.client import LoggedEvent, TerminalClient, api_path
 from channels.terminal.views import ApiRequest
 
 CONSOLE_WIDTH = 400
+EVENT_STREAM = {"Content-Type": "text/event-stream"}
 
 
 @pytest.fixture(autouse=True)
@@ -229,18 +230,18 @@ def make_thread(status: str) -> dict[str, object]:
 def make_stuck_server(status: str):
     """Return a server whose thread never gets beyond its first event."""
 
-    def respond(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx2.Request) -> httpx2.Response:
         if "events" in request.url.path:
             event = {"seq": 1, "type": "ThreadStarted", "at": "", "actor": "person:you", "data": {}}
-            return httpx.Response(200, text=f"data: {json.dumps(event)}\n\n")
-        return httpx.Response(200, json=make_thread(status))
+            return httpx2.Response(200, text=f"data: {json.dumps(event)}\n\n", headers=EVENT_STREAM)
+        return httpx2.Response(200, json=make_thread(status))
 
     return respond
 
 
 @pytest.mark.parametrize(("status", "code"), [("done", 0), ("paused", 0), ("failed", 1), ("cancelled", 1)])
 async def test_exit_code_of_once_depends_on_the_final_status(capsys, status, code):
-    client = TerminalClient("http://127.0.0.1:1", "", transport=httpx.MockTransport(make_stuck_server(status)))
+    client = TerminalClient("http://127.0.0.1:1", "", transport=httpx2.MockTransport(make_stuck_server(status)))
     async with client:
         assert await run_once(client, "hello", None) == code
     assert json.loads(capsys.readouterr().out) == {"type": "thread", **make_thread(status)}
@@ -250,17 +251,19 @@ def make_advancing_server(*steps: tuple[str, dict[str, object], str]):
     """Return a server whose thread has the given status after each of these events."""
     statuses = [status for _, _, status in steps]
 
-    def respond(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx2.Request) -> httpx2.Response:
         if "events" in request.url.path:
             events = [
                 {"seq": seq, "type": kind, "at": "", "actor": "system:engine", "data": data}
                 for seq, (kind, data, _) in enumerate(steps, start=1)
             ]
-            return httpx.Response(200, text="".join(f"data: {json.dumps(event)}\n\n" for event in events))
+            return httpx2.Response(
+                200, text="".join(f"data: {json.dumps(event)}\n\n" for event in events), headers=EVENT_STREAM
+            )
         if request.method == "POST":
-            return httpx.Response(201, json={"id": "thr_1", "status": "running", "version": 1})
+            return httpx2.Response(201, json={"id": "thr_1", "status": "running", "version": 1})
         version = len(steps) - len(statuses) + 1
-        return httpx.Response(200, json={"id": "thr_1", "status": statuses.pop(0), "version": version})
+        return httpx2.Response(200, json={"id": "thr_1", "status": statuses.pop(0), "version": version})
 
     return respond
 
@@ -291,7 +294,7 @@ TIMER_SET = ("TimerSet", {"fires_at": RETRY_AT, "reason": "tea"}, "waiting_for_t
     ids=["model retried", "tool retried", "then paused", "then a timer"],
 )
 async def test_once_continues_through_retries_until_the_thread_waits(capsys, steps, status, lines):
-    client = TerminalClient("http://127.0.0.1:1", "", transport=httpx.MockTransport(make_advancing_server(*steps)))
+    client = TerminalClient("http://127.0.0.1:1", "", transport=httpx2.MockTransport(make_advancing_server(*steps)))
     async with client, asyncio.timeout(5):
         assert await run_once(client, "hello", None) == 0
     shown = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -299,7 +302,7 @@ async def test_once_continues_through_retries_until_the_thread_waits(capsys, ste
 
 
 async def test_once_gives_up_when_nothing_happens(capsys):
-    client = TerminalClient("http://127.0.0.1:1", "", transport=httpx.MockTransport(make_stuck_server("running")))
+    client = TerminalClient("http://127.0.0.1:1", "", transport=httpx2.MockTransport(make_stuck_server("running")))
     async with client, asyncio.timeout(5):
         assert await run_once(client, "hello", None, idle_timeout_seconds=0.05) == 1
     shown = capsys.readouterr()

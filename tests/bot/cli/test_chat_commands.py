@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from io import StringIO
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from rich.console import Console
 
@@ -15,6 +15,7 @@ from channels.terminal.client import TerminalClient
 
 AGENTS = [{"name": "deploy", "purpose": "Deploys."}, {"name": "guard", "purpose": "Guards."}]
 CALLER = {"token": "generated", "address": "person:you", "name": "You", "roles": ["*"], "scopes": ["read", "answer"]}
+EVENT_STREAM = {"Content-Type": "text/event-stream"}
 REQUEST_CODES = ("K7Q2M", "SBWHF", "G2TA5", "AAAAA", "BBBBB")
 THREAD_ID = "thr_1m7yvk6vt6skp1zqph"
 
@@ -44,7 +45,7 @@ class ScriptedServer:
         self.threads = [THREAD_ID]
         self.events: list[dict[str, Any]] = []
 
-    def __call__(self, request: httpx.Request) -> httpx.Response:
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
         parts = request.url.path.split("/")[2:]
         if request.method == "POST":
             return self._post(parts, json.loads(request.content))
@@ -55,47 +56,49 @@ class ScriptedServer:
         lists = {"agents": AGENTS, "threads": [self._thread(thread_id) for thread_id in self.threads]}
         lists["requests"] = self._list_requests(request.url.params)
         [name] = parts
-        return httpx.Response(200, json=CALLER if name == "me" else {name: lists[name]})
+        return httpx2.Response(200, json=CALLER if name == "me" else {name: lists[name]})
 
-    def _list_requests(self, query: httpx.QueryParams) -> list[dict[str, Any]]:
+    def _list_requests(self, query: httpx2.QueryParams) -> list[dict[str, Any]]:
         codes = self.mine if query.get("mine") else self.requests
         requests = [self.requests[code] for code in codes]
         return [request for request in requests if request["status"] == query.get("status", request["status"])]
 
-    def _get_item(self, kind: str, id_or_code: str) -> httpx.Response:
+    def _get_item(self, kind: str, id_or_code: str) -> httpx2.Response:
         if kind == "threads":
-            return httpx.Response(200, json=self._thread(id_or_code))
+            return httpx2.Response(200, json=self._thread(id_or_code))
         request = self.requests.get(id_or_code.removeprefix("req_"))
         if request is None:
             return error_response(404, "request_not_found", "there is no request")
-        return httpx.Response(200, json=request)
+        return httpx2.Response(200, json=request)
 
-    def _get_events(self, request: httpx.Request) -> httpx.Response:
+    def _get_events(self, request: httpx2.Request) -> httpx2.Response:
         if request.headers["Accept"] == "text/event-stream":
-            return httpx.Response(200, text="".join(f"data: {json.dumps(event)}\n\n" for event in self.events))
-        return httpx.Response(200, json={"events": self.events})
+            return httpx2.Response(
+                200, text="".join(f"data: {json.dumps(event)}\n\n" for event in self.events), headers=EVENT_STREAM
+            )
+        return httpx2.Response(200, json={"events": self.events})
 
     def _thread(self, thread_id: str) -> dict[str, Any]:
         details = {"agent": "deploy", "status": "done", "requester": "person:you", "updated_at": "2026-03-01T09:00:00Z"}
         return {"id": thread_id, "version": len(self.events), **details}
 
-    def _post(self, parts: list[str], body: dict[str, Any]) -> httpx.Response:
+    def _post(self, parts: list[str], body: dict[str, Any]) -> httpx2.Response:
         self.received_actions.append(("/".join(parts), body))
         if parts == ["threads"]:
-            return httpx.Response(201, json=self._thread(THREAD_ID))
+            return httpx2.Response(201, json=self._thread(THREAD_ID))
         if parts[0] == "threads":
-            return httpx.Response(200, json=self._thread(parts[1]))
+            return httpx2.Response(200, json=self._thread(parts[1]))
         request = self.requests[parts[1].removeprefix("req_")]
         if body.get("digest", request["digest"]) != request["digest"]:
             return error_response(409, "approval_changed", "The request was changed after you opened it", request)
         if body.get("arguments", {}).get("tag") == "v0":
             return error_response(422, "invalid_arguments", "There is no tag v0.")
         request["status"] = "approved"
-        return httpx.Response(200, json=request)
+        return httpx2.Response(200, json=request)
 
 
-def error_response(status: int, code: str, message: str, details: Any = None) -> httpx.Response:
-    return httpx.Response(status, json={"error": {"code": code, "message": message, "details": details}})
+def error_response(status: int, code: str, message: str, details: Any = None) -> httpx2.Response:
+    return httpx2.Response(status, json={"error": {"code": code, "message": message, "details": details}})
 
 
 async def type_lines(server: ScriptedServer, *lines: str, agent: str | None = None) -> str:
@@ -107,7 +110,7 @@ async def type_lines(server: ScriptedServer, *lines: str, agent: str | None = No
         for line in lines:
             yield line
 
-    async with TerminalClient("http://127.0.0.1:1", "", "you", transport=httpx.MockTransport(server)) as client:
+    async with TerminalClient("http://127.0.0.1:1", "", "you", transport=httpx2.MockTransport(server)) as client:
         await Session(client, console, agent).run(keyboard())
     return output.getvalue()
 
@@ -147,7 +150,7 @@ async def test_approval_of_a_changed_request_shows_the_new_card():
     class EditingServer(ScriptedServer):
         """Server on which another person edits the request just before each answer arrives."""
 
-        def _post(self, parts: list[str], body: dict[str, Any]) -> httpx.Response:
+        def _post(self, parts: list[str], body: dict[str, Any]) -> httpx2.Response:
             self.requests["K7Q2M"] |= {"digest": "another", "arguments": {"tag": "v9"}}
             return super()._post(parts, body)
 
@@ -259,7 +262,7 @@ async def switch_to_thread(server: ScriptedServer, thread_id: str) -> str:
     async def keyboard() -> AsyncIterator[str]:
         yield f"/thread {thread_id}"
 
-    async with TerminalClient("http://127.0.0.1:1", "", "you", transport=httpx.MockTransport(server)) as client:
+    async with TerminalClient("http://127.0.0.1:1", "", "you", transport=httpx2.MockTransport(server)) as client:
         await Session(client, console).run(keyboard(), is_scripted=True)
     return output.getvalue()
 
@@ -282,6 +285,6 @@ async def test_tab_completes_codes_agents_and_threads():
         assert session.completions("/thread ") == (THREAD_ID,)
         yield "/quit"
 
-    async with TerminalClient("http://127.0.0.1:1", "", "you", transport=httpx.MockTransport(server)) as client:
+    async with TerminalClient("http://127.0.0.1:1", "", "you", transport=httpx2.MockTransport(server)) as client:
         session = Session(client, Console(file=output))
         await session.run(keyboard())

@@ -9,7 +9,7 @@ from bot.cli.main import COMMANDS, run_command
 from tests.harness.cli import PROGRAM, ROOT
 
 HEAVY_MODULES = (
-    "httpx",
+    "httpx2",
     "fastapi",
     "sqlalchemy",
     "pydantic",

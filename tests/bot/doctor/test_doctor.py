@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from agents.core.people import People, Person
@@ -198,26 +198,26 @@ def test_database_states_are_reported(working_directory):
     assert only_finding(check_database(build_settings(DATABASE_URL="postgresql://localhost/x"))).state == "problem"
 
 
-def make_client(*responses: httpx.Response) -> TerminalClient:
+def make_client(*responses: httpx2.Response) -> TerminalClient:
     """Return a client that gets these responses, one after the other."""
     script = list(responses)
-    return TerminalClient("http://127.0.0.1:1", "", transport=httpx.MockTransport(lambda _: script.pop(0)))
+    return TerminalClient("http://127.0.0.1:1", "", transport=httpx2.MockTransport(lambda _: script.pop(0)))
 
 
-def make_readiness_response(**problems: str) -> httpx.Response:
+def make_readiness_response(**problems: str) -> httpx2.Response:
     checks = {name: {"ok": not problem, "problem": problem} for name, problem in problems.items()}
-    return httpx.Response(503 if any(problems.values()) else 200, json={"ready": True, "checks": checks})
+    return httpx2.Response(503 if any(problems.values()) else 200, json={"ready": True, "checks": checks})
 
 
 def test_ready_server_with_valid_token_is_ok():
     findings = list(
-        check_server(make_client(make_readiness_response(database=""), httpx.Response(200, json={"threads": []})))
+        check_server(make_client(make_readiness_response(database=""), httpx2.Response(200, json={"threads": []})))
     )
     assert [(finding.name, finding.state) for finding in findings] == [("server", "ok"), ("token", "ok")]
 
 
 def test_unready_server_and_invalid_token_are_problems():
-    refusal = httpx.Response(401, json={"error": {"code": "unauthorized", "message": "send a token"}})
+    refusal = httpx2.Response(401, json={"error": {"code": "unauthorized", "message": "send a token"}})
     findings = list(check_server(make_client(make_readiness_response(database="the disk is full"), refusal)))
     assert [(finding.name, finding.state) for finding in findings] == [("server", "problem"), ("token", "problem")]
     assert "the disk is full" in findings[0].message
@@ -229,7 +229,7 @@ def test_tools_that_exceed_their_time_limit_are_named():
         "tools": {"desk.slow": usage, "desk.quick": usage | {"exceeded": 0}}
     }
     findings = list(
-        check_server(make_client(httpx.Response(200, json=body), httpx.Response(200, json={"threads": []})))
+        check_server(make_client(httpx2.Response(200, json=body), httpx2.Response(200, json={"threads": []})))
     )
     assert [(finding.name, finding.state) for finding in findings] == [
         ("server", "ok"),
@@ -239,9 +239,9 @@ def test_tools_that_exceed_their_time_limit_are_named():
     assert findings[1].message == "desk.slow exceeded its time limit 7 times; 2 calls have not ended"
 
 
-@pytest.mark.parametrize("response", [httpx.Response(200, json=[]), httpx.Response(404, text="<html>")])
+@pytest.mark.parametrize("response", [httpx2.Response(200, json=[]), httpx2.Response(404, text="<html>")])
 def test_other_server_on_the_port_is_a_problem(response):
-    findings = list(check_server(make_client(response, httpx.Response(404, json={}))))
+    findings = list(check_server(make_client(response, httpx2.Response(404, json={}))))
     assert findings[0].state == "problem"
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-import httpx
+import httpx2
 import pytest
 
 from bot.config.settings import Settings
@@ -69,8 +69,8 @@ def test_many_threads_are_counted_and_some_named() -> None:
     )
 
 
-def make_client(response: httpx.Response) -> TerminalClient:
-    return TerminalClient("http://127.0.0.1:1", "", transport=httpx.MockTransport(lambda _: response))
+def make_client(response: httpx2.Response) -> TerminalClient:
+    return TerminalClient("http://127.0.0.1:1", "", transport=httpx2.MockTransport(lambda _: response))
 
 
 MISSING_SCOPE_BODY = {"error": {"code": "missing_scope", "message": "this takes the scope admin"}}
@@ -80,17 +80,17 @@ MISSING_SCOPE_BODY = {"error": {"code": "missing_scope", "message": "this takes 
     ("response", "expected"),
     [
         (
-            httpx.Response(200, json=ThreadScan(scanned=2).model_dump(mode="json")),
+            httpx2.Response(200, json=ThreadScan(scanned=2).model_dump(mode="json")),
             [("ok", "this version can read all 2 threads")],
         ),
         (
-            httpx.Response(403, json=MISSING_SCOPE_BODY),
+            httpx2.Response(403, json=MISSING_SCOPE_BODY),
             [("warning", "threads were not checked: the token lacks the scope admin")],
         ),
-        (httpx.Response(404, json={"error": {"code": "not_found", "message": "no"}}), []),
-        (httpx.Response(200, json={"scanned": "many"}), []),
+        (httpx2.Response(404, json={"error": {"code": "not_found", "message": "no"}}), []),
+        (httpx2.Response(200, json={"scanned": "many"}), []),
     ],
 )
-def test_server_with_the_locked_database_is_queried(response: httpx.Response, expected: list[tuple[str, str]]) -> None:
+def test_server_with_the_locked_database_is_queried(response: httpx2.Response, expected: list[tuple[str, str]]) -> None:
     findings: list[Finding] = list(threads_of_server(make_client(response)))
     assert [(finding.state, finding.message) for finding in findings] == expected

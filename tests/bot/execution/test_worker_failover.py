@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy import Connection, text
 
@@ -83,7 +83,7 @@ class GatedRemote:
 class WebClient:
     """A person who uses the REST API."""
 
-    client: httpx.Client
+    client: httpx2.Client
 
     def start_thread(self, text: str) -> str:
         """Open a thread and return its id."""
@@ -157,7 +157,7 @@ def web_client(tmp_path_factory: pytest.TempPathFactory, url: str) -> Iterator[W
     with folder.start("web", "--port", "0") as web:
         address = web.wait_for_output(WEB_ADDRESS_TEXT).partition(WEB_ADDRESS_TEXT)[2].split()[0]
         token = (folder.path / ".handrail" / "api-token").read_text().strip()
-        with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {token}"}, trust_env=False) as client:
+        with httpx2.Client(base_url=address, headers={"Authorization": f"Bearer {token}"}, trust_env=False) as client:
             yield WebClient(client)
 
 

@@ -4,10 +4,8 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 
-import httpx
+import httpx2
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from agents.core.errors import (
     AlreadySettled,
@@ -19,9 +17,9 @@ from agents.core.errors import (
     ThreadNotFound,
     Unavailable,
 )
-from channels.terminal.client import ConnectionChange, LoggedEvent, SseDecoder, TerminalClient, api_path
+from channels.terminal.client import ConnectionChange, LoggedEvent, TerminalClient, api_path
 
-Handler = Callable[[httpx.Request], httpx.Response]
+Handler = Callable[[httpx2.Request], httpx2.Response]
 
 
 class SleepRecorder:
@@ -37,7 +35,7 @@ class SleepRecorder:
 def make_client(
     handler: Handler, *, name: str | None = "alice", sleep: Callable[[float], Awaitable[None]] | None = None
 ):
-    transport = httpx.MockTransport(handler)
+    transport = httpx2.MockTransport(handler)
     return TerminalClient("http://127.0.0.1:1", "secret", name, sleep=sleep or SleepRecorder(), transport=transport)
 
 
@@ -46,27 +44,31 @@ def event_text(seq: int) -> str:
     return f"id: {seq}\nevent: ReplyChosen\ndata: {json.dumps(data)}\n\n"
 
 
-def error_response(status: int, code: str, **fields: object) -> httpx.Response:
-    return httpx.Response(status, json={"error": {"code": code, "message": f"error: {code}", **fields}})
+def stream_response(text: str) -> httpx2.Response:
+    return httpx2.Response(200, text=text, headers={"Content-Type": "text/event-stream"})
+
+
+def error_response(status: int, code: str, **fields: object) -> httpx2.Response:
+    return httpx2.Response(status, json={"error": {"code": code, "message": f"error: {code}", **fields}})
 
 
 class ScriptedServer:
     """Server that returns scripted responses and records requests. For None, the connection fails."""
 
-    def __init__(self, *responses: httpx.Response | None) -> None:
-        self.requests: list[httpx.Request] = []
+    def __init__(self, *responses: httpx2.Response | None) -> None:
+        self.requests: list[httpx2.Request] = []
         self._responses = list(responses)
 
-    def __call__(self, request: httpx.Request) -> httpx.Response:
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
         self.requests.append(request)
         response = self._responses.pop(0)
         if response is None:
-            raise httpx.ConnectError("refused", request=request)
+            raise httpx2.ConnectError("refused", request=request)
         return response
 
 
 async def test_requests_have_a_token_and_posts_an_idempotency_key():
-    server = ScriptedServer(httpx.Response(200, json={}), httpx.Response(200, json={}))
+    server = ScriptedServer(httpx2.Response(200, json={}), httpx2.Response(200, json={}))
     async with make_client(server) as client:
         await client.get(api_path("threads"), status="open", agent=None)
         await client.post(api_path("threads"), {"message": "hello", "agent": None})
@@ -79,7 +81,7 @@ async def test_requests_have_a_token_and_posts_an_idempotency_key():
 
 
 async def test_client_without_a_name_sends_no_terminal():
-    server = ScriptedServer(httpx.Response(200, json={}))
+    server = ScriptedServer(httpx2.Response(200, json={}))
     async with make_client(server, name=None) as client:
         await client.post(api_path("threads"), {"message": "hello", "requester": client.person})
     assert "Handrail-Channel" not in server.requests[0].headers
@@ -111,7 +113,7 @@ async def test_error_for_a_wrong_token_names_the_setting():
             await client.get("/v1/anything")
 
 
-@pytest.mark.parametrize("response", [httpx.Response(502, text="<html>"), httpx.Response(200, text="hello")])
+@pytest.mark.parametrize("response", [httpx2.Response(502, text="<html>"), httpx2.Response(200, text="hello")])
 async def test_response_of_another_server_is_reported(response):
     async with make_client(ScriptedServer(response)) as client:
         with pytest.raises(Conflict, match="is this a Handrail"):
@@ -128,7 +130,7 @@ async def test_error_without_a_server_says_how_to_start_one():
 
 async def test_post_is_retried_with_the_same_key():
     sleeps = SleepRecorder()
-    server = ScriptedServer(None, error_response(503, "store_unavailable"), httpx.Response(200, json={"id": "thr_1"}))
+    server = ScriptedServer(None, error_response(503, "store_unavailable"), httpx2.Response(200, json={"id": "thr_1"}))
     async with make_client(server, sleep=sleeps) as client:
         assert await client.post(api_path("threads"), {"message": "hello"}, retries=5) == {"id": "thr_1"}
     assert len({request.headers["Idempotency-Key"] for request in server.requests}) == 1
@@ -151,14 +153,14 @@ async def test_rejected_request_is_not_retried():
 
 async def test_list_reads_all_pages():
     pages = [{"threads": [1, 2], "next_cursor": "c2"}, {"threads": [3], "next_cursor": None}]
-    server = ScriptedServer(*(httpx.Response(200, json=page) for page in pages))
+    server = ScriptedServer(*(httpx2.Response(200, json=page) for page in pages))
     async with make_client(server) as client:
         assert await client.list_all(api_path("threads"), "threads", max_items=10) == [1, 2, 3]
     assert server.requests[1].url.params["cursor"] == "c2"
 
 
 async def test_list_stops_at_max_items():
-    server = ScriptedServer(httpx.Response(200, json={"threads": [1, 2], "next_cursor": "c2"}))
+    server = ScriptedServer(httpx2.Response(200, json={"threads": [1, 2], "next_cursor": "c2"}))
     async with make_client(server) as client:
         assert await client.list_all(api_path("threads"), "threads", max_items=2) == [1, 2]
     assert server.requests[0].url.params["limit"] == "2"
@@ -177,10 +179,10 @@ async def follow_until(client: TerminalClient, seq: int, after: int = 0) -> Sequ
 async def test_follow_reconnects_and_yields_each_event_once():
     sleeps = SleepRecorder()
     server = ScriptedServer(
-        httpx.Response(200, text=event_text(1) + event_text(2)),
+        stream_response(event_text(1) + event_text(2)),
         None,
         None,
-        httpx.Response(200, text=": still here\n\n" + event_text(2) + event_text(3)),
+        stream_response(": still here\n\n" + event_text(2) + event_text(3)),
     )
     async with make_client(server, sleep=sleeps) as client:
         found = await follow_until(client, seq=3)
@@ -198,37 +200,23 @@ async def test_follow_raises_the_error_of_the_server():
 
 
 async def test_follow_reports_an_invalid_event():
-    async with make_client(ScriptedServer(httpx.Response(200, text="data: {]\n\n"))) as client:
+    async with make_client(ScriptedServer(stream_response("data: {]\n\n"))) as client:
         with pytest.raises(Conflict, match="is this a Handrail"):
             await follow_until(client, seq=1)
 
 
+async def test_follow_does_not_split_events_at_unicode_separators():
+    text = event_text(1).replace('"data": {}', '"data": {"text": "a\u2028b\x85c"}')
+    async with make_client(ScriptedServer(stream_response(text))) as client:
+        (event,) = await follow_until(client, seq=1)
+    assert event.data == {"text": "a\u2028b\x85c"}
+
+
 async def test_readiness_is_read_also_when_a_check_failed():
     readiness = {"ready": False, "checks": {}}
-    async with make_client(ScriptedServer(httpx.Response(503, json=readiness))) as client:
+    async with make_client(ScriptedServer(httpx2.Response(503, json=readiness))) as client:
         assert await client.get_readiness() == readiness
 
 
 def test_api_path_quotes_typed_text():
     assert api_path("threads", "../requests?x=1", "events") == "/v1/threads/..%2Frequests%3Fx%3D1/events"
-
-
-MESSAGES = st.lists(
-    st.text(st.characters(exclude_characters="\r\n\x00", exclude_categories=["Cs"]), min_size=1), max_size=5
-)
-ENDS = st.sampled_from(["\n", "\r\n", "\r"])
-
-
-@given(MESSAGES, ENDS, st.lists(st.integers(1, 40)))
-def test_decoder_accepts_any_split_into_chunks(messages, end, sizes):
-    whole = "".join(f": ping{end}id: 1{end}data: {message}{end}{end}" for message in messages).encode()
-    decoder, found = SseDecoder(), []
-    for size in [*sizes, len(whole)]:
-        chunk, whole = whole[:size], whole[size:]
-        found += decoder.feed(chunk)
-    assert found + decoder.feed(b"\n") == messages
-    assert decoder.feed(b"data: a\ndata: b\n\n") == ["a\nb"]
-
-
-def test_decoder_does_not_split_lines_at_unicode_separators():
-    assert SseDecoder().feed('data: "a\u2028b\x85c\x0bd"\n\n'.encode()) == ['"a\u2028b\x85c\x0bd"']
