@@ -19,6 +19,8 @@ from typing import Any, Literal, TextIO, TypedDict, Unpack
 import structlog
 from structlog.stdlib import BoundLogger, ProcessorFormatter
 
+from agents.core.visible_text import truncate
+
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["console", "json"]
 
@@ -254,7 +256,7 @@ def _redact_secrets(text: str) -> str:
 
 
 def _truncate(text: str, max_length: int = _MAX_VALUE_LENGTH) -> str:
-    return _escape_unprintable(text if len(text) <= max_length else f"{text[:max_length]}…")
+    return _escape_unprintable(truncate(text, max_length))
 
 
 def _escape_unprintable(text: str) -> str:

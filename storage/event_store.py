@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,6 +18,7 @@ from storage.codec import dump_state, event_from_row, event_to_row, fold_readabl
 from storage.database.postgres_queries import select_first
 from storage.database.tables import EventRow, ThreadRow
 from storage.database.transactions import WriteBatch
+from storage.paging import Position, newest_first
 from storage.state_cache import StateCache
 from storage.viewers import restrict_to_viewer, write_viewers
 
@@ -231,10 +231,10 @@ def list_thread_states(
     agent: str | None = None,
     requester: Address | None = None,
     viewer: Viewer | None = None,
-    before: tuple[datetime, str] | None = None,
+    before: Position | None = None,
 ) -> list[ThreadState]:
     """Return threads, newest first: those older than `before` (created_at, id) and visible to `viewer`."""
-    query = select(_thread).order_by(_thread.c.created_at.desc(), _thread.c.id.desc()).limit(limit)
+    query = newest_first(select(_thread), _thread.c.created_at, _thread.c.id, before, limit)
     if status is not None:
         query = query.where(_thread.c.status == status)
     if agent is not None:
@@ -243,9 +243,5 @@ def list_thread_states(
         query = query.where(_thread.c.requester == requester)
     if viewer is not None:
         query = restrict_to_viewer(connection, query, _thread.c.id, viewer)
-    if before is not None:
-        at, thread_id = before
-        older = (_thread.c.created_at < at) | ((_thread.c.created_at == at) & (_thread.c.id < thread_id))
-        query = query.where(older)
     rows = connection.execute(query).all()
     return [_state_from_row(connection, row.id, row.version, row.state) for row in rows]

@@ -1,6 +1,5 @@
 """Requests: one row each, decided by one conditional update (ADR 0003)."""
 
-from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,6 +14,7 @@ from storage.database.postgres_queries import select_first
 from storage.database.tables import RequestRow
 from storage.database.transactions import WriteBatch
 from storage.event_store import events_after, load_uncached
+from storage.paging import Position, newest_first
 from storage.viewers import restrict_to_viewer
 
 _request = RequestRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
@@ -77,22 +77,18 @@ def list_requests(
     *,
     status: str | None,
     thread_id: str | None,
-    before: tuple[datetime, str] | None,
+    before: Position | None,
     limit: int,
     viewer: Viewer | None = None,
 ) -> list[Request]:
     """Return requests, newest first, after the position `before` (opened_at, id); with a viewer, only visible ones."""
-    query = select(_request).order_by(_request.c.opened_at.desc(), _request.c.id.desc()).limit(limit)
+    query = newest_first(select(_request), _request.c.opened_at, _request.c.id, before, limit)
     if status is not None:
         query = query.where(_request.c.status == status)
     if thread_id is not None:
         query = query.where(_request.c.thread_id == thread_id)
     if viewer is not None:
         query = restrict_to_viewer(connection, query, _request.c.thread_id, viewer)
-    if before is not None:
-        at, request_id = before
-        older = (_request.c.opened_at < at) | ((_request.c.opened_at == at) & (_request.c.id < request_id))
-        query = query.where(older)
     return [_request_from_row(connection, row) for row in connection.execute(query).all()]
 
 

@@ -78,6 +78,11 @@ def escape_and_truncate(text: str, max_length: int) -> str:
     return f"{escape_hidden_characters(escaped[:max_length])}… ({len(escaped)} characters in all)"
 
 
+def truncate(text: str, max_length: int) -> str:
+    """Return the text, or its beginning followed by an ellipsis; at most `max_length` characters."""
+    return text if len(text) <= max_length else f"{text[: max_length - 1]}…"
+
+
 def escape_control_characters(text: str) -> str:
     """Return the text with control characters escaped, except for line feeds."""
     return "".join(_escape_character(c) if c != "\n" and unicodedata.category(c) == "Cc" else c for c in text)

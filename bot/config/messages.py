@@ -8,6 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
+from agents.core.visible_text import truncate
+
 
 def validation_error_at(messages: Mapping[str, str]) -> ValidationError:
     """Return an error for several keys of a table, each with its own message, for a validator to raise."""
@@ -55,7 +57,7 @@ def join_names(names: Collection[str]) -> str:
 
 def quote(text: str) -> str:
     """Return text from outside as one short, printable line in quotes."""
-    return json.dumps(_truncate(text), ensure_ascii=not text.isprintable())
+    return json.dumps(truncate(text, _MAX_TEXT_LENGTH), ensure_ascii=not text.isprintable())
 
 
 def format_value(value: Any) -> str:
@@ -65,10 +67,6 @@ def format_value(value: Any) -> str:
     if isinstance(value, float) or (isinstance(value, int) and abs(value) < _MIN_HIDDEN_NUMBER):
         return json.dumps(value)
     return ""
-
-
-def _truncate(text: str) -> str:
-    return text if len(text) <= _MAX_TEXT_LENGTH else f"{text[:_MAX_TEXT_LENGTH]}…"
 
 
 _CUSTOM_ERROR_TYPE = "custom_message"

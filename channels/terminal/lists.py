@@ -8,6 +8,7 @@ from rich.console import RenderableType
 
 from agents.core.cards import display_value
 from agents.core.people import name_in
+from agents.core.visible_text import truncate
 from channels.terminal.views import ApiRequest, ApiThread, format_local_time, info_view, status_text, table
 
 _MIN_ID_LENGTH = len("thr_") + 10
@@ -61,14 +62,15 @@ def requests_table(
 def format_request_line(request: ApiRequest) -> str:
     """Return the question, or the call with its arguments, on one line. Truncated text ends with an ellipsis."""
     if request.kind == "question":
-        return _truncate(request.question or "", _MAX_LINE_LENGTH)
-    arguments = (f"{name}={_truncate(value, _MAX_VALUE_LENGTH)}" for name, value in (request.arguments or {}).items())
-    return _truncate(" ".join([request.tool or "", *arguments]), _MAX_LINE_LENGTH)
+        return _display_beginning(request.question or "", _MAX_LINE_LENGTH)
+    arguments = (
+        f"{name}={_display_beginning(value, _MAX_VALUE_LENGTH)}" for name, value in (request.arguments or {}).items()
+    )
+    return _display_beginning(" ".join([request.tool or "", *arguments]), _MAX_LINE_LENGTH)
 
 
-def _truncate(value: Any, max_length: int) -> str:
-    line = display_value(value)
-    return line if len(line) <= max_length else f"{line[:max_length]}…"
+def _display_beginning(value: Any, max_length: int) -> str:
+    return truncate(display_value(value), max_length)
 
 
 def shorten_ids(ids: Iterable[str]) -> Mapping[str, str]:

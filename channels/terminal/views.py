@@ -10,7 +10,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 from rich import box
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -18,8 +18,10 @@ from rich.table import Table
 from rich.text import Text
 
 from agents.core.cards import display_full_value, display_value
+from agents.core.messages import Explanation
 from agents.core.outcomes import Names, describe_answer, describe_outcome
 from agents.core.people import name_in
+from agents.core.requests import Deciders
 from agents.core.visible_text import escape_hidden_characters, escape_hidden_except_newlines
 from channels.terminal.parser import HELP
 
@@ -58,25 +60,12 @@ class ApiAnswer(_ApiObject):
     is_proposal: bool = False
 
 
-class ApiDeciders(_ApiObject):
-    """People who may decide: those of a role, or people named individually (`role` None).
-
-    `unlisted_count`, `more` in the API, is the number of people left out of `people`.
-    """
-
-    role: str | None = None
-    people: tuple[str, ...] = ()
-    unlisted_count: int = Field(default=0, validation_alias="more")
+class ApiDeciders(_ApiObject, Deciders):
+    """People who may decide."""
 
 
-class ApiExplanation(_ApiObject):
+class ApiExplanation(_ApiObject, Explanation):
     """Texts that explain a request to the person who decides."""
-
-    why: str = ""
-    asked_by: str = ""
-    decided_by: str = ""
-    progress: str = ""
-    afterwards: str = ""
 
 
 class ApiCard(_ApiObject):
@@ -238,7 +227,7 @@ def _may_approve(request: ApiRequest, viewer: str | None) -> bool:
     if viewer is None or not request.deciders:
         return True
     people = {person for group in request.deciders for person in group.people}
-    return f"person:{viewer}" in people or any(group.role == "*" or group.unlisted_count for group in request.deciders)
+    return f"person:{viewer}" in people or any(group.role == "*" or group.more for group in request.deciders)
 
 
 def closed_view(request: ApiRequest, zone: tzinfo | None = None) -> Text:
