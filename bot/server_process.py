@@ -1,7 +1,6 @@
 """`handrail up` and `handrail web`: a process that serves HTTP."""
 
 import asyncio
-import gc
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -23,7 +22,6 @@ from storage.jobs import QUEUES
 UP_ROLE = ProcessRole("up", queues=QUEUES, concurrency=32, is_standalone=True)
 WEB_ROLE = ProcessRole("web")
 
-_GC_THRESHOLD = 50_000  # allocations; at the default of 700 the collector takes a tenth of the time under load
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -103,7 +101,6 @@ async def _serve(bot: Bot, server: _Server, listen_socket: socket.socket, host: 
     await bot.start()
     try:
         await host.start()
-        _tune_gc()
         log(LogEvent.SERVER_STARTED, port=listen_socket.getsockname()[1])
         await server.serve(sockets=[listen_socket])
     finally:
@@ -112,13 +109,6 @@ async def _serve(bot: Bot, server: _Server, listen_socket: socket.socket, host: 
         await bot.stop()
         log(LogEvent.SERVER_STOPPED)
     exit_if_tools_hang()
-
-
-def _tune_gc() -> None:
-    """Exclude the objects created at startup from garbage collection: they are never freed."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_GC_THRESHOLD, 20, 50)
 
 
 def _server_address(settings: Settings) -> ServerAddress:

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -119,7 +118,6 @@ class Git:
             env=self._environment_variables(),
             start_new_session=True,
         ) as process:
-            _lower_priority(process.pid)
             try:
                 out, err = process.communicate(stdin.encode(), timeout=timeout)
             except subprocess.TimeoutExpired as error:
@@ -147,12 +145,6 @@ class Git:
             **_FIXED_VARIABLES,
             **_config_variables({**_CONFIGURATION, "remote.origin.url": self.remote}),
         }
-
-
-def _lower_priority(pid: int) -> None:
-    """Run git at a lower priority than Handrail's own work, where the platform allows it."""
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, pid, 10)
 
 
 def _config_variables(configuration: Mapping[str, str]) -> dict[str, str]:

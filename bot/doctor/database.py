@@ -45,15 +45,11 @@ def is_left_to_server(settings: Settings) -> bool:
 def _check_sqlite(url: str) -> Iterator[Finding]:
     yield _sqlite_finding(url)
     if sqlite_path(url).exists() and not is_locked(url) and database_revision(url) == HEAD_REVISION:
-        from bot.doctor.threads import thread_findings  # noqa: PLC0415 - importing it takes 0.2 s
-        from storage.thread_scan import scan_threads  # noqa: PLC0415 - the same
-
         with temporary_engine(url) as engine, engine.connect() as connection:
             yield from thread_findings(scan_threads(connection, AGENT_NAMES))
 
 
 def _check_shared_database(url: str) -> Iterator[Finding]:
-
     yield from check_postgres(url)
 
 

@@ -8,7 +8,6 @@ on the machine than the absolute figures.
 
 import argparse
 import asyncio
-import gc
 import os
 import statistics
 import subprocess
@@ -230,7 +229,6 @@ def main() -> None:
     engine.dispose()
     raw = measure_raw_commits(url)
     print(f"raw commits                   {raw:8.0f} /s")
-    gc.freeze()
     asyncio.run(measure_one_process(url, options.trips, raw))
     asyncio.run(measure_several_processes(url, options.trips, raw))
 

@@ -8,7 +8,6 @@ depends less on the machine than the absolute figures.
 
 import argparse
 import asyncio
-import gc
 import statistics
 import tempfile
 import time
@@ -198,7 +197,6 @@ async def measure(folder: Path, trips: int, turns: int) -> None:
     generator = await start_load_generator(f"sqlite:///{folder / 'many.db'}")
     await run_serially(generator, 30)
     generator.commits, generator.accept_seconds = 0, []
-    gc.freeze()
     serial = await run_serially(generator, trips)
     commits = generator.commits / trips
     parallel = await run_concurrently(generator, trips)
