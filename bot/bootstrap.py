@@ -23,7 +23,7 @@ from bot.services.engine import Engine
 from bot.services.ids import Clock, IdGenerator
 from bot.services.overview import OverviewQuery
 from bot.services.receiver import ThreadReceiver
-from bot.services.retry import LoopSupervisor, Sleep, sleep_until
+from bot.services.retry import LoopSupervisor, Repeater, Sleep, sleep_until
 from bot.services.roster import Roster
 from bot.services.thread_control import ThreadControl
 from bot.services.threads import ConversationRouter, ThreadService
@@ -106,6 +106,7 @@ def bootstrap(  # noqa: PLR0913 - tests replace clock, ids and sleep
 ) -> Bot:
     """Build a bot on an open database. Nothing runs before `start`. Without an `assignment` it does all work itself."""
     clock, ids = clock or Clock(), ids or IdGenerator()
+    repeater = Repeater(clock, sleep)
     threads = ThreadStore(is_multi_process=database.is_multi_process)
     database.on_rollback.append(threads.clear_cache)
     pull_channels = {scheme: channel for scheme, channel in channels.items() if isinstance(channel, PullChannel)}
@@ -121,13 +122,13 @@ def bootstrap(  # noqa: PLR0913 - tests replace clock, ids and sleep
     reply_streams = ReplyStreams(streaming_channels, roster.people)
     reporter = StatusReporter({s: channel for s, channel in channels.items() if isinstance(channel, StatusChannel)})
     executor = EffectExecutor(own_engine, roster, model, tool_runner, clock, reply_streams, ids)
-    runner = ThreadRunner(executor, clock, reporter)
-    sender = MessageSender(engine, push_channels, clock, roster.people)
+    runner = ThreadRunner(engine, executor, clock, reporter)
+    sender = MessageSender(engine, push_channels, repeater, roster.people)
     supervisor = LoopSupervisor(clock, sleep)
     if assignment is None:
-        backend = _create_embedded_backend(engine, roster, runner, sender, clock, sleep, supervisor)
+        backend = _create_embedded_backend(engine, roster, runner, sender, repeater, supervisor)
     else:
-        handlers = JobHandlers(engine, runner, sender, roster, clock, sleep, completion)
+        handlers = JobHandlers(engine, runner, sender, roster, repeater, completion)
         backend = _create_queue_backend(assignment, handlers, supervisor)
     return Bot(
         engine=engine,
@@ -138,7 +139,7 @@ def bootstrap(  # noqa: PLR0913 - tests replace clock, ids and sleep
         tool_runner=tool_runner,
         channels=channels,
         channel_errors=sender.channel_errors,
-        heartbeat=_create_heartbeat(engine, assignment, clock, sleep, supervisor, backend) if assignment else None,
+        heartbeat=_create_heartbeat(engine, assignment, repeater, supervisor, backend) if assignment else None,
         supervisor=supervisor,
     )
 
@@ -160,12 +161,11 @@ def _create_receiver(
 def _create_heartbeat(
     engine: Engine,
     assignment: QueueAssignment,
-    clock: Clock,
-    sleep: Sleep,
+    repeater: Repeater,
     supervisor: LoopSupervisor,
     backend: ExecutionBackend,
 ) -> ProcessHeartbeat:
-    return ProcessHeartbeat(engine, assignment.process, clock, sleep, supervisor, lambda: backend.worker_ids)
+    return ProcessHeartbeat(engine, assignment.process, repeater, supervisor, lambda: backend.worker_ids)
 
 
 def _create_queue_backend(
@@ -183,10 +183,10 @@ def _create_embedded_backend(
     roster: Roster,
     thread_runner: ThreadRunner,
     sender: MessageSender,
-    clock: Clock,
-    sleep: Sleep,
+    repeater: Repeater,
     supervisor: LoopSupervisor,
 ) -> ExecutionBackend:
-    worker = EmbeddedWorker(engine, thread_runner, clock, sleep)
-    dispatcher = OutboxDispatcher(engine, sender, clock, sleep)
-    return EmbeddedBackend(engine, worker, dispatcher, TimerService(engine, roster, worker, clock, sleep), supervisor)
+    worker = EmbeddedWorker(engine, thread_runner, repeater)
+    dispatcher = OutboxDispatcher(engine, sender, repeater)
+    timers = TimerService(engine, roster, worker.schedule, repeater)
+    return EmbeddedBackend(engine, worker, dispatcher, timers, repeater, supervisor)

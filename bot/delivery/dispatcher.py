@@ -2,22 +2,15 @@
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from itertools import count
-from typing import TypeVar
+from functools import partial
 
-from agents.core.errors import Retryable
 from agents.core.next_step import SendMessage
 from agents.core.values import Address
-from bot.delivery.sender import MessageSender
-from bot.log import LogEvent, log
+from bot.delivery.sender import MessageSender, log_delivery_failure
 from bot.services.engine import CommitResult, Engine, new_messages
-from bot.services.ids import Clock
-from bot.services.retry import Sleep, next_retry_at
+from bot.services.retry import Repeater
 from storage.outbox import OutboxMessage, list_pending
-
-T = TypeVar("T")
 
 
 @dataclass
@@ -26,11 +19,9 @@ class OutboxDispatcher:
 
     engine: Engine
     sender: MessageSender
-    clock: Clock
-    sleep: Sleep
+    repeater: Repeater
     _queues: dict[Address, deque[OutboxMessage]] = field(default_factory=lambda: defaultdict(deque))
     _tasks: dict[Address, asyncio.Task[None]] = field(default_factory=dict)
-    _is_stopping: bool = False
     _stop_event: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> None:
@@ -48,14 +39,12 @@ class OutboxDispatcher:
 
     async def stop(self, grace_seconds: float) -> None:
         """Start no delivery; let running ones end within `grace_seconds`, then cancel them."""
-        self._is_stopping = True
         self._stop_event.set()
-        running = list(self._tasks.values())
-        if running:
-            _, unfinished = await asyncio.wait(running, timeout=grace_seconds)
-            for task in unfinished:
+        if running := list(self._tasks.values()):
+            await asyncio.wait(running, timeout=grace_seconds)
+            for task in running:
                 task.cancel()
-            await asyncio.gather(*unfinished, return_exceptions=True)
+            await asyncio.gather(*running, return_exceptions=True)
 
     def _enqueue(self, outbox_message: OutboxMessage) -> None:
         """Add a message to the queue of its destination. Updates go first, so that closed cards do not look open."""
@@ -76,7 +65,7 @@ class OutboxDispatcher:
     async def _process_queue(self, to: Address) -> None:
         queue = self._queues[to]
         try:
-            while queue and not self._is_stopping:
+            while queue and not self._stop_event.is_set():
                 await self._deliver(queue.popleft())
         finally:
             del self._tasks[to]
@@ -84,31 +73,9 @@ class OutboxDispatcher:
                 del self._queues[to]
 
     async def _deliver(self, outbox_message: OutboxMessage) -> None:
-        """Send the message, then record the delivery.
-
-        The two are retried separately, so a database error does not send the message again.
-        """
-        event = await self._retry(outbox_message, lambda: self.sender.send(outbox_message))
-        if event is not None:
-            await self._retry(outbox_message, lambda: self.sender.record(outbox_message, event))
-
-    async def _retry(self, outbox_message: OutboxMessage, operation: Callable[[], Awaitable[T]]) -> T | None:
-        """Repeat the operation until it succeeds. Return None on shutdown; the outbox then still has the message."""
-        for attempt in count(1):
-            try:
-                return await operation()
-            except Exception as error:  # noqa: BLE001 - it would end the task, and the rest of the queue would stay unsent
-                log(
-                    LogEvent.DELIVERY_RETRIED,
-                    level="warning",
-                    thread_id=outbox_message.thread_id,
-                    error=error,
-                    attempt=attempt,
-                )
-                retry_after = error.retry_after if isinstance(error, Retryable) else None
-            await self.sleep(
-                next_retry_at(attempt, self.clock.jitter(), self.clock.now(), retry_after), self._stop_event
-            )
-            if self._is_stopping:
-                break
-        return None
+        """Deliver a message, retrying until that succeeds. Raises the last error on shutdown; the message stays."""
+        await self.repeater.retry(
+            partial(self.sender.deliver, outbox_message, self._stop_event),
+            self._stop_event,
+            on_error=partial(log_delivery_failure, outbox_message.thread_id),
+        )

@@ -1,8 +1,10 @@
-"""Send one outbox message on its channel and record the result."""
+"""Send one outbox message on its channel and record the result, for both execution backends."""
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from agents.core.errors import ConfigurationError, DeliveryUncertain, Permanent, Retryable, Unavailable, WrongState
 from agents.core.escalation import escalation_follow_ups
@@ -19,7 +21,7 @@ from bot.services.delivery_events import (
     with_alternative_address,
 )
 from bot.services.engine import Engine, ExtraWrites
-from bot.services.ids import Clock
+from bot.services.retry import Repeater
 from channels.abilities import PrivacyAwareChannel
 from channels.base import Channel
 from storage.conversations import link_conversation
@@ -38,17 +40,38 @@ class MessageSender:
 
     engine: Engine
     channels: Mapping[str, Channel]
-    clock: Clock
+    repeater: Repeater
     people: People = field(default_factory=People)
     channel_errors: dict[str, str] = field(default_factory=dict)
     _uncertain_keys: set[str] = field(default_factory=set)
+    _unrecorded_events: dict[str, KnownEvent] = field(default_factory=dict)
+    """Events of messages that were sent but not yet recorded, by key: these must not be sent again."""
 
-    async def send(self, outbox_message: OutboxMessage) -> KnownEvent:
+    async def deliver(self, outbox_message: OutboxMessage, stop_event: asyncio.Event) -> None:
+        """Send the message and record the result. While the database is unavailable, only the recording is retried.
+
+        Raises Retryable when the channel is unavailable, and StoreUnavailable when `stop_event` is set before the
+        result was recorded.
+        """
+        key = _delivery_key(outbox_message)
+        if key not in self._unrecorded_events:
+            self._unrecorded_events[key] = await self._send(outbox_message)
+        await self.repeater.retry(
+            partial(self._record, outbox_message, self._unrecorded_events[key]),
+            stop_event,
+            on_error=partial(log_delivery_failure, outbox_message.thread_id),
+            errors=Retryable,
+        )
+        del self._unrecorded_events[key]
+
+    async def _send(self, outbox_message: OutboxMessage) -> KnownEvent:
         """Send the message and return the event to record. Raises Retryable when the channel is unavailable."""
         effect = outbox_message.effect
         channel = self.channels.get(effect.to.scheme)
         if channel is None:
-            return undeliverable_event(effect, f"no channel is configured for {effect.to.scheme}", self.clock.now())
+            return undeliverable_event(
+                effect, f"no channel is configured for {effect.to.scheme}", self.repeater.clock.now()
+            )
         try:
             receipt = await self._send_on_channel(await self._personalize(outbox_message, channel), channel)
         except Permanent as error:
@@ -58,8 +81,8 @@ class MessageSender:
                 thread_id=outbox_message.thread_id,
                 channel=effect.to.scheme,
             )
-            return undeliverable_event(effect, str(error), self.clock.now())
-        return sent_event(effect, receipt, self.clock.now())
+            return undeliverable_event(effect, str(error), self.repeater.clock.now())
+        return sent_event(effect, receipt, self.repeater.clock.now())
 
     async def _personalize(self, outbox_message: OutboxMessage, channel: Channel) -> OutboxMessage:
         """Return the message as it may be shown at a private address. Raises StoreUnavailable."""
@@ -68,12 +91,12 @@ class MessageSender:
         if not (is_private and is_open_approval(effect.message)):
             return outbox_message
         state = await self.engine.load(outbox_message.thread_id)
-        message = personalize_message(effect.message, state, effect.to, self.people, self.clock.now())
+        message = personalize_message(effect.message, state, effect.to, self.people, self.repeater.clock.now())
         return replace(outbox_message, effect=effect.model_copy(update={"message": message}))
 
     async def _send_on_channel(self, outbox_message: OutboxMessage, channel: Channel) -> Receipt:
         effect = outbox_message.effect
-        key = f"{outbox_message.thread_id}:{effect.key}"  # the key of an effect is unique only within its thread
+        key = _delivery_key(outbox_message)
         may_have_been_sent = outbox_message.may_have_been_sent or key in self._uncertain_keys
         try:
             receipt = await channel.send(
@@ -99,7 +122,7 @@ class MessageSender:
         self.channel_errors.pop(f"channel:{channel.scheme}", None)
         return receipt
 
-    async def record(self, outbox_message: OutboxMessage, event: KnownEvent) -> None:
+    async def _record(self, outbox_message: OutboxMessage, event: KnownEvent) -> None:
         """Record the delivery once, even if the message was sent more than once.
 
         If the message started a conversation, link that conversation to the thread.
@@ -119,6 +142,16 @@ class MessageSender:
             await self.engine.apply(
                 outbox_message.thread_id, decide, extra_writes=_link_started_conversation(outbox_message, event)
             )
+
+
+def log_delivery_failure(thread_id: str, error: Exception, attempt: int) -> None:
+    """Log a failed attempt to deliver a message of the thread."""
+    log(LogEvent.DELIVERY_RETRIED, level="warning", thread_id=thread_id, error=error, attempt=attempt)
+
+
+def _delivery_key(outbox_message: OutboxMessage) -> str:
+    """Return a key that is unique in all threads; that of an effect is unique only within its thread."""
+    return f"{outbox_message.thread_id}:{outbox_message.effect.key}"
 
 
 def _link_started_conversation(outbox_message: OutboxMessage, event: KnownEvent) -> ExtraWrites | None:

@@ -2,15 +2,14 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from functools import partial
 
 from bot.delivery.dispatcher import OutboxDispatcher
 from bot.execution.backend import ExecutionBackend
-from bot.execution.cleanup import CLEANUP_INTERVAL, delete_expired
+from bot.execution.cleanup import CLEANUP_INTERVAL, run_cleanup
 from bot.execution.embedded_worker import EmbeddedWorker
 from bot.execution.timers import TimerService
 from bot.services.engine import Engine
-from bot.services.retry import LoopSupervisor
+from bot.services.retry import LoopSupervisor, Repeater
 
 
 @dataclass
@@ -21,6 +20,7 @@ class EmbeddedBackend:
     worker: EmbeddedWorker
     dispatcher: OutboxDispatcher
     timers: TimerService
+    repeater: Repeater
     supervisor: LoopSupervisor
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -48,11 +48,9 @@ class EmbeddedBackend:
         return ()
 
     async def _run_cleanup(self) -> None:
-        never_set = asyncio.Event()
-        while True:
-            now = self.timers.clock.now()
-            await self.engine.database.transaction(partial(delete_expired, now=now))
-            await self.timers.sleep(now + CLEANUP_INTERVAL, never_set)
+        await self.repeater.every(
+            CLEANUP_INTERVAL, lambda: run_cleanup(self.engine.database, self.repeater.clock.now())
+        )
 
 
 _: type[ExecutionBackend] = EmbeddedBackend

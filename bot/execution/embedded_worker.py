@@ -3,16 +3,14 @@
 import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import count
+from functools import partial
 
 from agents.core.next_step import next_work
 from agents.core.state import ThreadState
-from bot.execution.thread_runner import ThreadRunner
+from bot.execution.thread_runner import ThreadRunner, log_failed_run
 from bot.execution.tools.limits import NoRoom
-from bot.log import LogEvent, log
 from bot.services.engine import CommitResult, Engine
-from bot.services.ids import Clock
-from bot.services.retry import Sleep, next_retry_at
+from bot.services.retry import Repeater
 from storage.schedule import list_unfinished_threads
 
 MAX_WAIT_FOR_ROOM = timedelta(seconds=5)
@@ -25,8 +23,7 @@ class EmbeddedWorker:
 
     engine: Engine
     thread_runner: ThreadRunner
-    clock: Clock
-    sleep: Sleep
+    repeater: Repeater
     concurrency: int = 64
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _rerun_states: dict[str, ThreadState | None] = field(default_factory=dict)
@@ -69,13 +66,11 @@ class EmbeddedWorker:
         self._stop_event.set()
         for room_event in self._room_events:
             room_event.set()
-        running = list(self._tasks.values())
-        if not running:
-            return
-        _, unfinished = await asyncio.wait(running, timeout=grace_seconds)
-        for task in unfinished:
-            task.cancel()
-        await asyncio.gather(*unfinished, return_exceptions=True)
+        if running := list(self._tasks.values()):
+            await asyncio.wait(running, timeout=grace_seconds)
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
     async def _run_task(self, thread_id: str, state: ThreadState | None) -> None:
         try:
@@ -87,20 +82,21 @@ class EmbeddedWorker:
 
     async def _run_with_retries(self, thread_id: str, state: ThreadState | None) -> None:
         """Run a thread, and retry later if that fails. The thread holds no worker slot while it waits."""
-        for attempt in count(1):
-            if await self._run_in_slot(thread_id, state, attempt):
-                return
-            state = None
-            await self._wait_before_retry(attempt)
-            if self._stop_event.is_set():
-                return
+        states = [state]  # only the first attempt starts from the given state
+        await self.repeater.retry(
+            lambda: self._run_in_slot(thread_id, states.pop() if states else None),
+            self._stop_event,
+            on_error=partial(log_failed_run, thread_id),
+        )
 
-    async def _run_in_slot(self, thread_id: str, state: ThreadState | None, attempt: int) -> bool:
-        """Run a thread in a worker slot, released while its tool is busy. Return whether that succeeded."""
+    async def _run_in_slot(self, thread_id: str, state: ThreadState | None) -> None:
+        """Run a thread in a worker slot, released while its tool is busy. Raises any error of the run."""
         while True:
             try:
                 async with self._slots:
-                    return self._stop_event.is_set() or await self._try_run(thread_id, state, attempt)
+                    if not self._stop_event.is_set():
+                        await self._run(thread_id, state)
+                    return
             except NoRoom as no_room:
                 state = None
                 await self._wait_for_room(no_room)
@@ -108,28 +104,15 @@ class EmbeddedWorker:
     async def _wait_for_room(self, no_room: NoRoom) -> None:
         with no_room.room_event() as room_event:
             self._room_events.add(room_event)
-            await self.sleep(self.clock.now() + MAX_WAIT_FOR_ROOM, room_event)
+            await self.repeater.sleep(self.repeater.clock.now() + MAX_WAIT_FOR_ROOM, room_event)
             self._room_events.discard(room_event)
 
-    async def _try_run(self, thread_id: str, state: ThreadState | None, attempt: int) -> bool:
-        """Run a thread. Log any error and return False, so that the run is retried. Raises NoRoom."""
+    async def _run(self, thread_id: str, state: ThreadState | None) -> None:
         self._threads_in_slots.add(thread_id)
         try:
-            await self._run(state or await self.engine.load(thread_id))
-        except NoRoom:
-            raise
-        except Exception as error:  # noqa: BLE001 - a failing thread must not end the worker
-            log(LogEvent.WAKEUP_FAILED, level="error", thread_id=thread_id, error=error, trace=error, attempt=attempt)
-            return False
+            state = await self.thread_runner.run_thread(thread_id, self._stop_event, state)
         finally:
             self._threads_in_slots.discard(thread_id)
-        return True
-
-    async def _wait_before_retry(self, attempt: int) -> None:
-        await self.sleep(next_retry_at(attempt, self.clock.jitter(), self.clock.now()), self._stop_event)
-
-    async def _run(self, state: ThreadState) -> None:
-        state = await self.thread_runner.run(state, self._stop_event)
-        rerun_state = self._rerun_states.get(state.thread_id)
+        rerun_state = self._rerun_states.get(thread_id)
         if rerun_state is not None and rerun_state.version <= state.version:
-            del self._rerun_states[state.thread_id]  # this run has already seen that state
+            del self._rerun_states[thread_id]  # this run has already seen that state

@@ -18,8 +18,7 @@ from types import TracebackType
 from agents.core.errors import HandrailError
 from bot.log import LogEvent, log
 from bot.services.engine import Engine
-from bot.services.ids import Clock
-from bot.services.retry import LoopSupervisor, Sleep
+from bot.services.retry import LoopSupervisor, Repeater
 from storage.processes import HeartbeatConnection, Process, unregister_process
 from storage.schedule import thread_versions
 
@@ -108,15 +107,13 @@ class ProcessHeartbeat:
 
     engine: Engine
     process: Process
-    clock: Clock
-    sleep: Sleep
+    repeater: Repeater
     supervisor: LoopSupervisor
     worker_ids: Callable[[], Sequence[int]] = _no_worker_ids
     _seen_versions: Mapping[str, int] = field(default_factory=dict)
     _connection: HeartbeatConnection | None = None
     _thread: HeartbeatThread | None = None
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
-    _never_set: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> None:
         self._connection = HeartbeatConnection.for_url(self.engine.database.url)
@@ -125,7 +122,7 @@ class ProcessHeartbeat:
         )
         await asyncio.to_thread(self.record_heartbeat)
         self._thread.start()
-        self._tasks = [self.supervisor.start("follow", self._poll_periodically)]
+        self._tasks = [self.supervisor.start("follow", self._follow_commits)]
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -141,12 +138,10 @@ class ProcessHeartbeat:
     def record_heartbeat(self) -> None:
         """Record one heartbeat, blocking the calling thread. Raises StoreUnavailable."""
         if self._connection is not None:
-            self._connection.record(self.process, self.worker_ids(), self.clock.now())
+            self._connection.record(self.process, self.worker_ids(), self.repeater.clock.now())
 
-    async def _poll_periodically(self) -> None:
-        while True:
-            await self.sleep(self.clock.now() + POLL_INTERVAL, self._never_set)
-            await self._poll_commits()
+    async def _follow_commits(self) -> None:
+        await self.repeater.every(POLL_INTERVAL, self._poll_commits)
 
     async def _poll_commits(self) -> None:
         watched = await self.engine.watched_threads()

@@ -1,17 +1,16 @@
-"""Timers in this process: one task sleeps until the earliest deadline of all threads, which the database stores."""
+"""Timers: recording what is due in a thread, and the task that waits for the earliest deadline in this process."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
 from agents.core.deadlines import due_events, next_deadline
-from bot.execution.embedded_worker import EmbeddedWorker
-from bot.log import LogEvent, log
+from agents.core.people import People
+from bot.execution.thread_runner import log_failed_run
 from bot.services.engine import CommitResult, Engine
-from bot.services.ids import Clock
-from bot.services.retry import Sleep, next_retry_at
+from bot.services.retry import Repeater, next_retry_at
 from bot.services.roster import Roster
 from storage.schedule import DueThread, list_due_after, next_wake_at
 
@@ -21,18 +20,23 @@ PAGE_SIZE = 200
 """Threads per query."""
 
 
+async def fire_due(thread_id: str, engine: Engine, people: People, now: datetime) -> CommitResult:
+    """Record the reminders, escalations, expiries and timers of a thread that are due. Raises StoreUnavailable."""
+    return await engine.apply(thread_id, lambda state: due_events(state, now, people))
+
+
 @dataclass
 class TimerService:
-    """Records due events of threads (reminders, escalations, expiries, timers) and schedules due retries.
+    """Fires the timers of all threads from one task, which sleeps until the earliest deadline.
 
-    A thread for which that fails is retried with back-off and does not delay the others.
+    `schedule_run` runs a thread whose retry is due. A thread whose timers fail is retried with back-off and does not
+    delay the others.
     """
 
     engine: Engine
     roster: Roster
-    worker: EmbeddedWorker
-    clock: Clock
-    sleep: Sleep
+    schedule_run: Callable[[str], None]
+    repeater: Repeater
     _wake_event: asyncio.Event = field(default_factory=asyncio.Event)
     _sleep_until: datetime | None = None
     _failures: dict[str, tuple[int, datetime]] = field(default_factory=dict)
@@ -50,11 +54,11 @@ class TimerService:
             self._wake_event.clear()
             self._sleep_until = None  # any deadline committed during the check sets the event
             self._sleep_until = await self._process_due()
-            await self.sleep(self._sleep_until, self._wake_event)
+            await self.repeater.sleep(self._sleep_until, self._wake_event)
 
     async def _process_due(self) -> datetime | None:
         """Process all due threads and return the time of the next check."""
-        now = self.clock.now()
+        now = self.repeater.clock.now()
         next_checks = list[datetime | None]()
         failing, self._failures = self._failures, {}
         async for thread_id in self._list_due(now):
@@ -79,17 +83,17 @@ class TimerService:
             self._failures[thread_id] = failure
             return retry_at
         try:
-            return await self._record_due(thread_id, now)
+            return await self._fire_due(thread_id, now)
         except Exception as error:  # noqa: BLE001 - a failing thread must not delay others
             attempt = failure_count + 1
-            log(LogEvent.WAKEUP_FAILED, level="error", thread_id=thread_id, error=error, trace=error, attempt=attempt)
-            retry_at = next_retry_at(attempt, self.clock.jitter(), now)
+            log_failed_run(thread_id, error, attempt)
+            retry_at = next_retry_at(attempt, self.repeater.clock.jitter(), now)
             self._failures[thread_id] = attempt, retry_at
             return retry_at
 
-    async def _record_due(self, thread_id: str, now: datetime) -> datetime | None:
-        result = await self.engine.apply(thread_id, lambda state: due_events(state, now, self.roster.people))
+    async def _fire_due(self, thread_id: str, now: datetime) -> datetime | None:
+        result = await fire_due(thread_id, self.engine, self.roster.people, now)
         if not result.events:
-            self.worker.schedule(thread_id)
+            self.schedule_run(thread_id)
         at = next_deadline(result.after)
         return now + RECHECK_DELAY if at is not None and at <= now else None

@@ -1,4 +1,4 @@
-"""Sleeping, delays between attempts, and supervision of background loops. All waits use this module."""
+"""Sleeping, repeating and retrying, and supervision of background loops. All waits use this module."""
 
 import asyncio
 import time
@@ -7,10 +7,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
-from agents.core.errors import StoreUnavailable
+from agents.core.errors import Retryable, StoreUnavailable
 from bot.log import LogEvent, log
 from bot.services.ids import Clock
+
+T = TypeVar("T")
 
 
 def next_retry_at(
@@ -70,6 +73,51 @@ class WallClockSleep:
 sleep_until: Sleep = WallClockSleep()
 
 
+@dataclass(frozen=True)
+class Repeater:
+    """Repeats operations: `retry` until one succeeds, `every` at an interval. A stop event ends either of them."""
+
+    clock: Clock = field(default_factory=Clock)
+    sleep: Sleep = sleep_until
+
+    async def retry(
+        self,
+        operation: Callable[[], Awaitable[T]],
+        stop_event: asyncio.Event,
+        on_error: Callable[[Exception, int], None],
+        errors: type[Exception] = Exception,
+    ) -> T:
+        """Repeat the operation after each of these `errors`, until it succeeds. Return its result.
+
+        `on_error` is called with each error and the number of the attempt. Raises the last error when `stop_event` is
+        set, and any other error at once.
+        """
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await operation()
+            except errors as error:
+                on_error(error, attempt)
+                await self.back_off(attempt, stop_event, error)
+                if stop_event.is_set():
+                    raise
+
+    async def back_off(self, attempt: int, wake_event: asyncio.Event, error: Exception | None = None) -> None:
+        """Wait before the next attempt, longer after each one, and at least for the `retry_after` of the error."""
+        retry_after = error.retry_after if isinstance(error, Retryable) else None
+        await self.sleep(next_retry_at(attempt, self.clock.jitter(), self.clock.now(), retry_after), wake_event)
+
+    async def every(
+        self, interval: timedelta, operation: Callable[[], Awaitable[None]], stop_event: asyncio.Event | None = None
+    ) -> None:
+        """Run the operation now and after each interval. Raises its errors."""
+        stop_event = stop_event or asyncio.Event()
+        while not stop_event.is_set():
+            await operation()
+            await self.sleep(self.clock.now() + interval, stop_event)
+
+
 MAX_BACKOFF_ATTEMPT = 3
 """The back-off stops growing at this attempt, at four seconds, because deadlines must be met within five."""
 FAILURE_RESET_SECONDS = 60.0
@@ -115,7 +163,7 @@ class LoopSupervisor:
                     return
                 if stop_event.is_set():
                     return
-                await self.sleep(next_retry_at(attempt, self.clock.jitter(), self.clock.now()), stop_event)
+                await Repeater(self.clock, self.sleep).back_off(attempt, stop_event)
                 if stop_event.is_set():
                     return
         finally:

@@ -21,7 +21,7 @@ from bot.execution.heartbeat import ProcessHeartbeat
 from bot.execution.queue.backend import QueueBackend
 from bot.services.engine import CommitResult
 from bot.services.ids import Clock, IdGenerator
-from bot.services.retry import sleep_until
+from bot.services.retry import Repeater
 from bot.services.roster import Roster
 from bot.services.threads import NewThread
 from channels.base import Capabilities, Channel, PullChannel
@@ -210,7 +210,7 @@ def _queue_assignment(process_id: str, clock: FakeClock) -> QueueAssignment:
 
 def _use_real_time(heartbeat: ProcessHeartbeat | None) -> ProcessHeartbeat | None:
     """Let the process heartbeat use real time, so that it finds commits of other processes soon."""
-    return heartbeat and replace(heartbeat, clock=Clock(), sleep=sleep_until)
+    return heartbeat and replace(heartbeat, repeater=Repeater())
 
 
 def _poll_often(bot: Bot) -> None:

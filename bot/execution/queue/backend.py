@@ -9,10 +9,11 @@ from functools import partial
 from sqlalchemy import Connection
 
 from bot.execution.backend import ExecutionBackend
+from bot.execution.cleanup import run_cleanup
 from bot.execution.queue.handlers import JobHandlers
 from bot.execution.queue.jobs import advance_job, redeliver_job, timer_job
 from bot.log import LogEvent, log
-from bot.services.retry import LoopSupervisor, next_retry_at
+from bot.services.retry import LoopSupervisor
 from storage.database.transactions import WriteBatch
 from storage.jobs import Job, Queue, RetryLater, RunningJob, defer
 from storage.jobs.worker import POLL_INTERVAL_SECONDS, JobHandler, JobWorker, QueueConfig, WorkerCallbacks
@@ -37,7 +38,7 @@ class QueueBackend:
 
     async def start(self) -> None:
         handlers = {queue: self._make_cancellable(queue) for queue in self.queues}
-        config = QueueConfig(handlers, self.queues, self.handlers.run_cleanup)
+        config = QueueConfig(handlers, self.queues, self._run_cleanup)
         supervise = partial(self.supervisor.supervise, stop_event=self.handlers.stop_event)
         callbacks = WorkerCallbacks(_log_database_error, _log_jobs_taken_over, self._wait_before_retry, supervise)
         worker = JobWorker(self.handlers.engine.database.url, config, callbacks, self.poll_intervals)
@@ -86,25 +87,26 @@ class QueueBackend:
 
     async def _requeue(self, queue: Queue, job: RunningJob) -> None:
         if queue == "deliver":
-            raise RetryLater(self.handlers.clock.now())
+            raise RetryLater(self.handlers.repeater.clock.now())
         await self.handlers.defer(_copy_job(queue, job.arguments))
 
     async def _sweep_periodically(self) -> None:
         """Re-create lost jobs once per SWEEP_INTERVAL."""
-        while not self.handlers.stop_event.is_set():
-            await self.handlers.engine.database.commit_batch(self._sweep_once)
-            await self.handlers.sleep(self.handlers.clock.now() + SWEEP_INTERVAL, self.handlers.stop_event)
+        database, stop_event = self.handlers.engine.database, self.handlers.stop_event
+        await self.handlers.repeater.every(SWEEP_INTERVAL, lambda: database.commit_batch(self._sweep_once), stop_event)
 
     def _sweep_once(self, connection: Connection, writes: WriteBatch) -> None:
-        since = self.handlers.clock.now() - SWEEP_INTERVAL
+        since = self.handlers.repeater.clock.now() - SWEEP_INTERVAL
         defer(writes, map(advance_job, list_stale_unfinished_threads(connection, since)))
         defer(writes, (timer_job(thread_id, since) for thread_id in list_due_threads(connection, since)))
         pending = dict.fromkeys((m.thread_id, m.effect.to) for m in list_pending_since(connection, since))
         defer(writes, (redeliver_job(thread_id, to) for thread_id, to in pending))
 
     async def _wait_before_retry(self, attempt: int) -> None:
-        at = next_retry_at(min(attempt, 4), self.handlers.clock.jitter(), self.handlers.clock.now())
-        await self.handlers.sleep(at, self.handlers.stop_event)
+        await self.handlers.repeater.back_off(min(attempt, 4), self.handlers.stop_event)
+
+    async def _run_cleanup(self) -> None:
+        await run_cleanup(self.handlers.engine.database, self.handlers.repeater.clock.now())
 
 
 def _copy_job(queue: Queue, arguments: Mapping[str, str]) -> Job:

@@ -4,33 +4,28 @@ A failed job would be lost, so a handler that meets an error enqueues another jo
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from itertools import count
-from typing import TypeVar
 
-from agents.core.deadlines import due_events
-from agents.core.errors import Retryable, StoreUnavailable
+from agents.core.errors import Retryable
 from agents.core.events import KnownEvent, ThreadPaused
 from agents.core.next_step import next_work
 from agents.core.state import ThreadState
 from agents.core.values import ENGINE, Address
-from bot.delivery.sender import MessageSender
-from bot.execution.cleanup import delete_expired
+from bot.delivery.sender import MessageSender, log_delivery_failure
 from bot.execution.queue.jobs import JobCompletion, advance_job, timer_job
-from bot.execution.thread_runner import ThreadRunner, next_runnable
+from bot.execution.thread_runner import ThreadRunner, log_failed_run, next_runnable
+from bot.execution.timers import fire_due
 from bot.execution.tools.limits import NoRoom
 from bot.log import LogEvent, log
-from bot.services.engine import CommitResult, Engine
-from bot.services.ids import Clock
-from bot.services.retry import Sleep, next_retry_at
+from bot.services.engine import Engine
+from bot.services.retry import Repeater, next_retry_at
 from bot.services.roster import Roster
 from storage.jobs import Job, RetryLater, RunningJob, defer
 from storage.outbox import OutboxMessage, list_pending_for
-
-T = TypeVar("T")
 
 MAX_JOB_ATTEMPTS = 5
 """Attempts after which a thread is paused, because each of them ended its worker process."""
@@ -45,8 +40,7 @@ class JobHandlers:
     thread_runner: ThreadRunner
     sender: MessageSender
     roster: Roster
-    clock: Clock
-    sleep: Sleep
+    repeater: Repeater
     completion: JobCompletion = field(default_factory=JobCompletion)
     stop_event: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -57,34 +51,29 @@ class JobHandlers:
             if job.attempts >= MAX_JOB_ATTEMPTS:
                 await self._quarantine(thread_id)
                 return
-            state = await self.engine.load(thread_id, wait_for_commits=True)
             with self.completion.track(thread_id, job):
-                state = await self.thread_runner.run(state, self.stop_event)
+                state = await self.thread_runner.run_thread(thread_id, self.stop_event)
         except NoRoom:
             await self.defer(timer_job(thread_id, self._next_retry_at(1), failures=failures))
         except Exception as error:  # noqa: BLE001 - a failing thread must not end the worker
-            attempt = failures + 1
-            log(LogEvent.WAKEUP_FAILED, level="error", thread_id=thread_id, error=error, trace=error, attempt=attempt)
-            await self.defer(timer_job(thread_id, self._next_retry_at(attempt), failures=attempt))
+            await self._retry_failed_run(thread_id, error, failures + 1)
         else:
-            if next_runnable(state, self.clock.now()) is not None:
+            if next_runnable(state, self.repeater.clock.now()) is not None:
                 await self.defer(advance_job(thread_id))  # this process is stopping: another one continues
 
     async def timer(self, job: RunningJob) -> None:
         """Record the due events of a thread, or schedule a run if its retry time has come."""
         thread_id, at = job.arguments["thread"], datetime.fromisoformat(job.arguments["at"])
-        failures, now = _failure_count(job), self.clock.now()
+        failures, now = _failure_count(job), self.repeater.clock.now()
         if now < at:  # the database's clock is ahead: return the job to the queue, so that it takes no worker slot
             await self.defer(timer_job(thread_id, at, failures=failures, as_of=now))
             return
         try:
-            recorded = await self._record_due(thread_id)
+            commit = await fire_due(thread_id, self.engine, self.roster.people, self.repeater.clock.now())
         except Exception as error:  # noqa: BLE001 - as above
-            attempt = failures + 1
-            log(LogEvent.WAKEUP_FAILED, level="error", thread_id=thread_id, error=error, trace=error, attempt=attempt)
-            await self.defer(timer_job(thread_id, self._next_retry_at(attempt), failures=attempt))
+            await self._retry_failed_run(thread_id, error, failures + 1)
         else:
-            if not recorded.events and next_work(recorded.after):
+            if not commit.events and next_work(commit.after):
                 await self.defer(advance_job(thread_id, failures=failures))
 
     async def deliver(self, job: RunningJob) -> None:
@@ -96,24 +85,12 @@ class JobHandlers:
         try:
             async for message in self._pending_messages(thread_id, to):
                 may_have_been_sent = job.attempts > 0 or "again" in job.arguments
-                event = await self.sender.send(replace(message, may_have_been_sent=may_have_been_sent))
-                await self._record(message, event)
+                message_to_send = replace(message, may_have_been_sent=may_have_been_sent)
+                await self.sender.deliver(message_to_send, self.stop_event)
         except Exception as error:
-            log(LogEvent.DELIVERY_RETRIED, level="warning", thread_id=thread_id, error=error, attempt=job.attempts + 1)
+            log_delivery_failure(thread_id, error, job.attempts + 1)
             retry_after = error.retry_after if isinstance(error, Retryable) else None
             raise RetryLater(self._next_retry_at(job.attempts + 1, retry_after)) from error
-
-    async def _record(self, outbox_message: OutboxMessage, event: KnownEvent) -> None:
-        """Record the delivery, retrying while the database is unavailable.
-
-        Raises StoreUnavailable when the process stops first. The next worker then checks whether the message was sent.
-        """
-        if await self._retry(partial(self._record_once, outbox_message, event)) is None:
-            raise StoreUnavailable
-
-    async def _record_once(self, outbox_message: OutboxMessage, event: KnownEvent) -> KnownEvent:
-        await self.sender.record(outbox_message, event)
-        return event
 
     async def _pending_messages(self, thread_id: str, to: Address) -> AsyncIterator[OutboxMessage]:
         """Yield each pending message once, re-reading the outbox: a delivery may change or remove the next message."""
@@ -125,17 +102,20 @@ class JobHandlers:
             seen.add(message.effect.key)
             yield message
 
-    async def run_cleanup(self) -> None:
-        """Delete expired rows."""
-        await self.engine.database.transaction(partial(delete_expired, now=self.clock.now()))
-
     async def defer(self, *jobs: Job) -> None:
-        """Enqueue the jobs, retrying while the database is unavailable."""
-        await self._retry(lambda: self.engine.database.commit_batch(lambda _, writes: defer(writes, jobs)))
+        """Enqueue the jobs, retrying while the database is unavailable. If the process stops first, a sweep does it."""
+        with suppress(Retryable):
+            await self.repeater.retry(
+                lambda: self.engine.database.commit_batch(lambda _, writes: defer(writes, jobs)),
+                self.stop_event,
+                on_error=_log_database_error,
+                errors=Retryable,
+            )
 
-    async def _record_due(self, thread_id: str) -> CommitResult:
-        now = self.clock.now()
-        return await self.engine.apply(thread_id, lambda state: due_events(state, now, self.roster.people))
+    async def _retry_failed_run(self, thread_id: str, error: Exception, attempt: int) -> None:
+        """Log the error and enqueue another attempt."""
+        log_failed_run(thread_id, error, attempt)
+        await self.defer(timer_job(thread_id, self._next_retry_at(attempt), failures=attempt))
 
     async def _quarantine(self, thread_id: str) -> None:
         """Pause the thread if it has work."""
@@ -143,24 +123,17 @@ class JobHandlers:
         def decide(state: ThreadState) -> tuple[KnownEvent, ...]:
             if not next_work(state):
                 return ()
-            return (ThreadPaused(at=self.clock.now(), actor=ENGINE, reason=_QUARANTINE_REASON),)
+            return (ThreadPaused(at=self.repeater.clock.now(), actor=ENGINE, reason=_QUARANTINE_REASON),)
 
         await self.engine.apply(thread_id, decide)
 
-    async def _retry(self, operation: Callable[[], Awaitable[T]]) -> T | None:
-        """Repeat the operation until it succeeds. Return None if the process stops first: another one does the job."""
-        for attempt in count(1):
-            try:
-                return await operation()
-            except Retryable as error:
-                log(LogEvent.DATABASE_UNAVAILABLE, level="error", error=error, attempt=attempt)
-            await self.sleep(self._next_retry_at(attempt), self.stop_event)
-            if self.stop_event.is_set():
-                break
-        return None
-
     def _next_retry_at(self, attempt: int, retry_after: float | None = None) -> datetime:
-        return next_retry_at(attempt, self.clock.jitter(), self.clock.now(), retry_after)
+        clock = self.repeater.clock
+        return next_retry_at(attempt, clock.jitter(), clock.now(), retry_after)
+
+
+def _log_database_error(error: Exception, attempt: int) -> None:
+    log(LogEvent.DATABASE_UNAVAILABLE, level="error", error=error, attempt=attempt)
 
 
 def _failure_count(job: RunningJob) -> int:

@@ -1,4 +1,4 @@
-"""A sleep ends in time, also when the clock is set or the machine is suspended during it."""
+"""Sleeps end in time, also when the clock is set or the machine is suspended. Operations are retried and repeated."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.services.retry import MAX_SLEEP_SECONDS, WallClockSleep
+from agents.core.errors import Retryable, Unavailable
+from bot.services.ids import Clock
+from bot.services.retry import MAX_SLEEP_SECONDS, Repeater, WallClockSleep
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
@@ -66,3 +68,68 @@ async def test_sleep_until_a_past_time_yields_to_other_tasks() -> None:
     machine = FakeMachine()
     await machine.sleep(NOON - timedelta(hours=1))
     assert machine.waits == [0.0]
+
+
+@dataclass
+class PlannedOperation:
+    """Operation that raises the planned errors, then returns its number of calls. Its sleep records the delays.
+
+    The stop event is set at the n-th sleep, if `stops_at` is n.
+    """
+
+    errors: list[Exception] = field(default_factory=list)
+    stops_at: int | None = None
+    calls: int = 0
+    delays: list[float] = field(default_factory=list)
+    logged: list[tuple[str, int]] = field(default_factory=list)
+    stop_event: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def repeater(self) -> Repeater:
+        return Repeater(Clock(now=lambda: NOON, jitter=lambda: 1.0), self.sleep)
+
+    async def run(self) -> int:
+        self.calls += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return self.calls
+
+    async def sleep(self, at: datetime | None, _wake_event: asyncio.Event) -> None:
+        self.delays.append((at - NOON).total_seconds())
+        if self.stops_at == len(self.delays):
+            self.stop_event.set()
+
+    async def retry(self) -> int:
+        return await self.repeater.retry(
+            self.run,
+            self.stop_event,
+            on_error=lambda e, attempt: self.logged.append((str(e), attempt)),
+            errors=Retryable,
+        )
+
+
+async def test_retry_waits_longer_after_each_error_until_success() -> None:
+    operation = PlannedOperation([Unavailable("one"), Unavailable("two", retry_after=30), Unavailable("three")])
+    assert await operation.retry() == 4
+    assert operation.delays == [1, 30, 4]
+    assert operation.logged == [("one", 1), ("two", 2), ("three", 3)]
+
+
+async def test_retry_raises_the_last_error_when_stopped() -> None:
+    operation = PlannedOperation([Unavailable("one"), Unavailable("two"), Unavailable("three")], stops_at=2)
+    with pytest.raises(Unavailable, match="two"):
+        await operation.retry()
+    assert operation.calls == 2
+
+
+async def test_retry_raises_other_errors_at_once() -> None:
+    operation = PlannedOperation([ZeroDivisionError("bug")])
+    with pytest.raises(ZeroDivisionError):
+        await operation.retry()
+    assert (operation.delays, operation.logged) == ([], [])
+
+
+async def test_every_runs_at_once_and_after_each_interval_until_stopped() -> None:
+    operation = PlannedOperation(stops_at=3)
+    await operation.repeater.every(timedelta(seconds=60), operation.run, operation.stop_event)
+    assert (operation.calls, operation.delays) == (3, [60, 60, 60])
