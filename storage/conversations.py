@@ -6,15 +6,16 @@ never deleted.
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, select
 
 from agents.core.errors import DuplicateConversation
+from storage.database.statements import InsertRow
 from storage.database.tables import ConversationRow
 from storage.database.transactions import WriteBatch
 
 _conversation = ConversationRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 
-_INSERT = insert(_conversation)
+_INSERT = InsertRow("conversation", ("channel", "place", "thread_id"))
 _FIND = (
     select(_conversation.c.thread_id)
     .where(

@@ -1,11 +1,11 @@
 """Event store of threads: append with the expected version, load, list. The folded state is stored beside the log."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import BigInteger, Connection, Select, Update, bindparam, case, func, insert, select, text, update
+from sqlalchemy import BigInteger, Connection, Select, bindparam, case, func, select
 
 from agents.core.deadlines import next_deadline
 from agents.core.errors import VersionConflict
@@ -16,6 +16,7 @@ from agents.core.state import ThreadState
 from agents.core.values import Address
 from storage.codec import dump_state, event_from_row, event_to_row, fold_readable, parse_state, unreadable_thread
 from storage.database.postgres_queries import select_first
+from storage.database.statements import CopyRows, InsertRow, UpdateRow
 from storage.database.tables import EventRow, ThreadRow
 from storage.database.transactions import WriteBatch
 from storage.paging import Position, newest_first
@@ -41,18 +42,32 @@ _SELECT_NEWER_STATE = select(
 _SELECT_FOR_UPDATE = _SELECT_NEWER_STATE.with_for_update(key_share=True)
 _SELECT_LATEST = _SELECT_FOR_UPDATE.add_columns(func.set_config("synchronous_commit", "off", True))
 """This query locks the row without waiting for the disk, which is safe only if the read is the whole transaction."""
-_UNFINISHED_COLUMNS = ("status", "version", "unfinished", "wake_at", "updated_at")
-_AT_REST_COLUMNS = (*_UNFINISHED_COLUMNS, "state")
-_UPDATE_UNFINISHED, _UPDATE_AT_REST = (
-    update(_thread)
-    .where(_thread.c.id == bindparam("thread"), _thread.c.version == bindparam("expected"))
-    .values({name: bindparam(name) for name in names})
-    for names in (_UNFINISHED_COLUMNS, _AT_REST_COLUMNS)
+_INSERT_THREAD = InsertRow(
+    "thread",
+    (
+        "id",
+        "agent",
+        "requester",
+        "status",
+        "version",
+        "unfinished",
+        "wake_at",
+        "created_at",
+        "updated_at",
+        "state",
+    ),
 )
-_INSERT_THREAD, _INSERT_EVENT = insert(_thread), insert(_event)
-_COPY_EVENTS = text(
+_UPDATE_UNFINISHED = UpdateRow(
+    "thread",
+    "status = {status}, version = {version}, unfinished = {unfinished}, wake_at = {wake_at}, updated_at = {updated_at}",
+    "id = {id} AND version = {expected}",
+)
+_UPDATE_AT_REST = replace(_UPDATE_UNFINISHED, assignments=f"{_UPDATE_UNFINISHED.assignments}, state = {{state}}")
+_INSERT_EVENT = InsertRow("event", ("thread_id", "seq", "type", "v", "at", "actor", "data"))
+_COPY_EVENTS = CopyRows(
+    "event",
     "INSERT INTO event (thread_id, seq, type, v, at, actor, data) "
-    "SELECT :fork, seq, type, v, at, actor, data FROM event WHERE thread_id = :parent AND seq <= :upto"
+    "SELECT {fork}, seq, type, v, at, actor, data FROM event WHERE thread_id = {parent} AND seq <= {upto}",
 )
 _SELECT_EVENTS = (
     select(_event)
@@ -149,9 +164,9 @@ class ThreadStore:
         return state
 
 
-def _projection_update(state: ThreadState, expected: int) -> tuple[Update, list[dict[str, Any]]]:
+def _projection_update(state: ThreadState, expected: int) -> tuple[UpdateRow, list[dict[str, Any]]]:
     """Return the update of the row. The state is stored only when a thread comes to rest (ADR 0008)."""
-    row = projection(state) | {"thread": state.thread_id, "expected": expected}
+    row = projection(state) | {"id": state.thread_id, "expected": expected}
     if row["unfinished"]:
         return _UPDATE_UNFINISHED, [row]
     return _UPDATE_AT_REST, [row | {"state": dump_state(state)}]

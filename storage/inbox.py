@@ -3,15 +3,16 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, select
 
 from agents.core.errors import VersionConflict
+from storage.database.statements import InsertRow
 from storage.database.tables import InboxRow
 from storage.database.transactions import WriteBatch
 
 _inbox = InboxRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 
-_INSERT = insert(_inbox)
+_INSERT = InsertRow("inbox", ("channel", "key", "thread_id", "at", "fingerprint", "reply"))
 
 
 @dataclass(frozen=True)

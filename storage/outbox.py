@@ -6,20 +6,21 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from agents.core.next_step import SendMessage, pending_sends
 from agents.core.values import Address
+from storage.database.statements import DeleteRow, InsertRow
 from storage.database.tables import OutboxRow
 from storage.database.transactions import WriteBatch
 from storage.event_store import load_uncached
 
 _outbox = OutboxRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 
-_INSERT = insert(_outbox)
+_INSERT = InsertRow("outbox", ("thread_id", "key", "message", "created_at", "version"))
+_DELETE = DeleteRow("outbox", "thread_id = {thread_id} AND key = {key}")
 _ORDER = (_outbox.c.created_at, _outbox.c.version, _outbox.c.key)
 _SELECT_PENDING = select(_outbox).where(_outbox.c.thread_id == bindparam("thread")).order_by(*_ORDER)
-_DELETE = delete(_outbox).where(_outbox.c.thread_id == bindparam("thread"), _outbox.c.key == bindparam("effect"))
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def enqueue(writes: WriteBatch, thread_id: str, effects: Iterable[SendMessage], 
 
 def remove(writes: WriteBatch, thread_id: str, keys: Iterable[str]) -> None:
     """Delete messages that were sent or are obsolete."""
-    writes.add(_DELETE, ({"thread": thread_id, "effect": key} for key in keys))
+    writes.add(_DELETE, ({"thread_id": thread_id, "key": key} for key in keys))
 
 
 def list_pending_for(connection: Connection, thread_id: str, address: Address) -> list[OutboxMessage]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, select
 
 from agents.core.errors import AlreadySettled, DuplicateCode
 from agents.core.requests import Request
@@ -11,6 +11,7 @@ from agents.core.rights import Viewer, request_not_found
 from agents.core.state import ThreadState
 from storage.codec import fold_readable, unreadable_request
 from storage.database.postgres_queries import select_first
+from storage.database.statements import InsertRow, UpdateRow
 from storage.database.tables import RequestRow
 from storage.database.transactions import WriteBatch
 from storage.event_store import events_after, load_uncached
@@ -23,15 +24,11 @@ MAX_FOLDED_EVENTS = 1000
 """Maximum number of events folded for a request whose row cannot be read, since other transactions wait meanwhile."""
 
 _OPTIONAL = [name for name, field in Request.model_fields.items() if not field.is_required() and not field.default]
-_INSERT = insert(_request)
+_INSERT = InsertRow("request", ("id", "code", "thread_id", "status", "opened_at", "data"))
 _SELECT = select(_request).where(
     (_request.c.id == bindparam("named")) | (_request.c.code == bindparam("code", type_=_request.c.code.type))
 )
-_UPDATE = (
-    update(_request)
-    .where(_request.c.id == bindparam("request"), _request.c.status == bindparam("expected"))
-    .values(status=bindparam("status"), data=bindparam("data"))
-)
+_UPDATE = UpdateRow("request", "status = {status}, data = {data}", "id = {id} AND status = {expected}")
 
 
 def insert_request(writes: WriteBatch, request: Request) -> None:
@@ -50,7 +47,7 @@ def insert_request(writes: WriteBatch, request: Request) -> None:
 def update_request(writes: WriteBatch, before: Request, after: Request) -> None:
     """Update a request. The commit raises AlreadySettled if its status has changed since `before`."""
     row = {
-        "request": after.id,
+        "id": after.id,
         "expected": before.status,
         "status": after.status,
         "data": _dump(after),

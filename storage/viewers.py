@@ -1,10 +1,11 @@
 """Names that may see a thread, one row each, so that a list reads only visible threads."""
 
-from sqlalchemy import Column, ColumnElement, Connection, Select, bindparam, delete, exists, insert, select
+from sqlalchemy import Column, ColumnElement, Connection, Select, exists, select
 
 from agents.core.errors import VersionConflict
 from agents.core.rights import Viewer, audience_names
 from agents.core.state import ThreadState
+from storage.database.statements import DeleteRow, InsertRow
 from storage.database.tables import ThreadViewerRow
 from storage.database.transactions import WriteBatch
 
@@ -13,8 +14,8 @@ _viewer = ThreadViewerRow.__table__  # type: ignore[attr-defined]  # SQLModel do
 MAX_NAMED_THREADS = 2000
 """A list for a viewer of at most this many threads reads them by id; other lists are read by age and filtered."""
 
-_INSERT = insert(_viewer)
-_DELETE = delete(_viewer).where(_viewer.c.thread_id == bindparam("thread"), _viewer.c.name == bindparam("viewer"))
+_INSERT = InsertRow("thread_viewer", ("thread_id", "name"))
+_DELETE = DeleteRow("thread_viewer", "thread_id = {thread_id} AND name = {name}")
 
 
 def write_viewers(writes: WriteBatch, before: ThreadState, after: ThreadState) -> None:
@@ -22,7 +23,7 @@ def write_viewers(writes: WriteBatch, before: ThreadState, after: ThreadState) -
     if _viewer_fields(before) == _viewer_fields(after):
         return
     known, now = audience_names(before), audience_names(after)
-    deleted = ({"thread": after.thread_id, "viewer": name} for name in sorted(known - now))
+    deleted = ({"thread_id": after.thread_id, "name": name} for name in sorted(known - now))
     added = ({"thread_id": after.thread_id, "name": name} for name in sorted(now - known))
     writes.add(_DELETE, deleted)
     writes.add(_INSERT, added, conflict_error=VersionConflict)

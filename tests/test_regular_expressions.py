@@ -38,7 +38,6 @@ BUILT_FROM_PARTS = {
     "agents/core/visible_text.py": "sequences of fixed length",
     "agents/core/commands.py": "the patterns of commands, tested below",
     "channels/slack/events_api.py": "the bot's own name, escaped",
-    "storage/database/postgres_batch.py": "SQL statements, which are constants",
     "storage/database/errors.py": "a table of words in the messages of PostgreSQL",
 }
 """Modules with an expression that is not a literal, and why that is safe."""

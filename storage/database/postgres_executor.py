@@ -15,7 +15,7 @@ from sqlalchemy import Connection, exc
 from agents.core.errors import StoreUnavailable
 from storage.database import postgres_batch
 from storage.database.postgres_pool import MAX_CONNECTIONS, WAIT_TIMEOUT_SECONDS, ConnectionPool, transaction
-from storage.database.transactions import BatchFunction, PendingTransaction, WriteBatch, as_transaction, execute_all
+from storage.database.transactions import BatchFunction, PendingTransaction, WriteBatch, as_transaction
 
 MAX_QUEUED_FUNCTIONS = 500
 """Functions that may wait for a connection; further ones are rejected with StoreUnavailable."""
@@ -54,7 +54,7 @@ class PostgresExecutor:
     ) -> Any:
         """Commit all writes in one round trip, or in a transaction if reads have to stay valid."""
         if for_update:
-            return await self.transaction(as_transaction(function, execute_all), on_commit)
+            return await self.transaction(as_transaction(function, postgres_batch.execute_in_order), on_commit)
         return await self._submit(partial(_run_batch, self.connections, function), on_commit)
 
     async def stop(self) -> None:
@@ -129,16 +129,16 @@ def _run_batch(connections: ConnectionPool, function: BatchFunction[Any]) -> Any
 
 
 def _commit(connection: Connection, writes: WriteBatch) -> None:
-    if postgres_batch.can_execute(writes.statements):
+    if postgres_batch.can_execute_as_one(writes):
         _commit_in_one_statement(connection, writes)
     else:
         with transaction(connection):
-            _run_before_commit(connection, partial(execute_all, writes=writes))
+            _run_before_commit(connection, partial(postgres_batch.execute_in_order, writes=writes))
 
 
 def _commit_in_one_statement(connection: Connection, writes: WriteBatch) -> None:
     try:
-        postgres_batch.execute(connection, writes.statements)
+        postgres_batch.execute_as_one(connection, writes)
     except exc.DBAPIError as error:
         if _is_serialization_failure(error):
             raise _RetryableConnectionLoss(error) from error

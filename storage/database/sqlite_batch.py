@@ -1,19 +1,19 @@
 """Execute a write batch on SQLite through the sqlite3 module, which is several times faster than SQLAlchemy."""
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, exc
-from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy import Connection, exc
 
-from storage.database.transactions import Row, Statement, WriteBatch, WriteStatement
+from storage.database.statements import Statement
+from storage.database.transactions import Row, WriteBatch, WriteStatement
 
-DIALECT: Dialect = SQLiteDialect_pysqlite(paramstyle="named")
 
-ValueProcessor = Callable[[Any], Any]
-"""Function that converts a parameter to a value that sqlite3 can store, such as a datetime to a text."""
+class _NamedParameters(dict[str, str]):
+    def __missing__(self, name: str) -> str:
+        return f":{name}"
 
 
 def execute(connection: Connection, writes: WriteBatch) -> None:
@@ -23,8 +23,7 @@ def execute(connection: Connection, writes: WriteBatch) -> None:
 
 
 def _execute(connection: Connection, write: WriteStatement) -> None:
-    sql, processors = _compile(write.statement)
-    rows = [_process_row(row, processors) for row in write.rows]
+    sql, rows = _render(write.statement), [_to_sqlite_row(row) for row in write.rows]
     sqlite: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]  # SQLAlchemy has Any
     try:
         cursor = sqlite.executemany(sql, rows) if len(rows) > 1 else sqlite.execute(sql, rows[0])
@@ -35,18 +34,15 @@ def _execute(connection: Connection, write: WriteStatement) -> None:
     write.check_row_count(cursor.rowcount)
 
 
-def _process_row(row: Row, processors: Mapping[str, ValueProcessor]) -> dict[str, Any]:
-    values = dict(row)
-    for name, process in processors.items():
-        values[name] = process(values[name])
-    return values
+def _to_sqlite_row(row: Row) -> dict[str, Any]:
+    return {name: _format_time(value) if isinstance(value, datetime) else value for name, value in row.items()}
+
+
+def _format_time(time: datetime) -> str:
+    """Return the time in the form in which SQLAlchemy reads it from a column of type UtcTime."""
+    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
 @cache
-def _compile(statement: Statement) -> tuple[str, Mapping[str, ValueProcessor]]:
-    """Return the SQL text of a statement, and the processors of those parameters that need a conversion."""
-    compiled = statement.compile(dialect=DIALECT)
-    processors = {
-        name: bound.type.dialect_impl(DIALECT).bind_processor(DIALECT) for name, bound in compiled.binds.items()
-    }
-    return str(compiled), {name: process for name, process in processors.items() if process is not None}
+def _render(statement: Statement) -> str:
+    return statement.render(_NamedParameters())

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Delete, Insert, TextClause, Update, exc
+from sqlalchemy import Connection
 
 from agents.core.errors import HandrailError
+from storage.database.statements import InsertRow, Statement
 
 
 @dataclass
@@ -47,15 +48,14 @@ class PendingTransaction:
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
-Statement = Insert | Update | Delete | TextClause
 
 
 @dataclass(frozen=True)
 class WriteStatement:
     """One SQL statement and its parameter rows.
 
-    Compiled statements are cached for the life of the process, so define statements at module level.
-    `conflict_error` is raised if the key of an inserted row is taken, or if an updated row is not found.
+    Rendered statements are cached for the life of the process, so define statements at module level.
+    `conflict_error` is raised if the key of an inserted row is taken, or if a row to change is not found.
     """
 
     statement: Statement
@@ -63,14 +63,9 @@ class WriteStatement:
     conflict_error: type[HandrailError] | None = None
 
     @property
-    def table(self) -> str | None:
-        """Return the name of the table, None for a textual statement."""
-        return None if isinstance(self.statement, TextClause) else str(self.statement.table)
-
-    @property
     def is_conditional(self) -> bool:
         """Return whether each row must be found."""
-        return self.conflict_error is not None and not isinstance(self.statement, Insert)
+        return self.conflict_error is not None and not isinstance(self.statement, InsertRow)
 
     def check_row_count(self, row_count: int) -> None:
         """Raise `conflict_error` unless each row was found."""
@@ -103,20 +98,3 @@ def _run_and_execute(function: BatchFunction[T], execute: BatchExecutor, connect
     result = function(connection, writes)
     execute(connection, writes)
     return result
-
-
-def execute_all(connection: Connection, writes: WriteBatch) -> None:
-    """Execute the statements in order, in the caller's transaction. Raises their conflict errors."""
-    for write in writes.statements:
-        _execute(connection, write)
-
-
-def _execute(connection: Connection, write: WriteStatement) -> None:
-    rows = [dict(row) for row in write.rows]
-    try:
-        result = connection.execute(write.statement, rows if len(rows) > 1 else rows[0])
-    except exc.IntegrityError as error:
-        if write.conflict_error is None:
-            raise
-        raise write.conflict_error from error
-    write.check_row_count(result.rowcount)

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import text
-
+from storage.database.statements import CallFunction
 from storage.database.transactions import WriteBatch
 
 Queue = Literal["advance", "deliver", "timer"]
@@ -15,9 +14,9 @@ QUEUES: tuple[Queue, ...] = ("advance", "deliver", "timer")
 POLLED_QUEUES: tuple[Queue, ...] = ("timer",)
 """Queues that are polled without notifications, since their jobs are scheduled for later."""
 
-_DEFER = text(
-    "SELECT handrail_defer(:queue, :queue, :priority, :lock, :once, CAST(:args AS jsonb), CAST(:at AS timestamptz) "
-    "+ COALESCE(now() - CAST(:as_of AS timestamptz), interval '0'))"
+_DEFER = CallFunction(
+    "handrail_defer({queue}, {queue}, {priority}, {lock}, {queueing_lock}, CAST({args} AS jsonb), "
+    "CAST({at} AS timestamptz) + COALESCE(now() - CAST({as_of} AS timestamptz), interval '0'))"
 )
 """Calls Procrastinate's defer function through a function that migration 0002 creates."""
 
@@ -57,14 +56,14 @@ def _job_to_row(job: Job) -> dict[str, Any]:
         "queue": job.queue,
         "priority": job.priority,
         "lock": job.lock,
-        "once": job.queueing_lock,
+        "queueing_lock": job.queueing_lock,
         "args": json.dumps(job.args),
         "at": job.at,
         "as_of": job.as_of,
     }
 
 
-FINISH_STATEMENT = text("SELECT handrail_end(:job, :attempts, 'succeeded')")
+FINISH_STATEMENT = CallFunction("handrail_end({job}, {attempts}, 'succeeded')")
 
 
 @dataclass

@@ -10,7 +10,7 @@ from threading import Event, Thread
 
 from sqlalchemy import URL, make_url
 
-_SINGLE_STATEMENT_PREFIX = b"WITH w0"
+_SINGLE_STATEMENT_PREFIX = b"ready AS (SELECT"
 _SOCKET_NAME = ".s.PGSQL.5432"
 
 

@@ -14,9 +14,10 @@ from agents.core.requests import Request
 from agents.core.rights import audience_names, to_viewer
 from agents.core.state import ThreadState
 from agents.core.values import Address, person_address
+from storage.database import postgres_batch, sqlite_batch
 from storage.database.database import Database, create_database_engine
 from storage.database.schema import migrate
-from storage.database.transactions import WriteBatch, execute_all
+from storage.database.transactions import WriteBatch
 from storage.event_store import ThreadStore, list_thread_states, load_uncached
 from storage.replay import replay_on_connection
 from storage.requests import insert_request, list_requests
@@ -100,7 +101,8 @@ def write_history(engine: Engine, history: RandomHistory) -> None:
         if isinstance(event, RequestOpened):
             insert_request(writes, event.request)
     with engine.begin() as connection:
-        execute_all(connection, writes)
+        is_postgres = engine.dialect.name == "postgresql"
+        (postgres_batch.execute_in_order if is_postgres else sqlite_batch.execute)(connection, writes)
 
 
 def downgrade_to_revision_3(engine: Engine) -> None:

@@ -17,8 +17,9 @@ from bot.doctor.processes import backlog_finding
 from bot.execution.queue.jobs import advance_job, timer_job
 from channels.finding import Finding
 from storage.database.database import create_database_engine
+from storage.database.postgres_batch import execute_in_order
 from storage.database.tables import ThreadRow
-from storage.database.transactions import as_transaction, execute_all
+from storage.database.transactions import as_transaction
 from storage.jobs import QUEUES, Job, defer
 from storage.processes import Process, record_heartbeat
 from storage.schedule import Backlog, OldestThread
@@ -69,7 +70,7 @@ def unfinished_thread_change(thread_id: str, *, seconds_ago: float) -> Change:
 
 
 def insert_jobs(connection: Connection, *jobs: Job) -> None:
-    as_transaction(lambda _, writes: defer(writes, jobs), execute_all)(connection)
+    as_transaction(lambda _, writes: defer(writes, jobs), execute_in_order)(connection)
 
 
 def insert_stalled_job(connection: Connection) -> None:

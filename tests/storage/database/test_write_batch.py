@@ -8,21 +8,25 @@ import asyncio
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
+from sqlalchemy import Connection, select, text
 
 from agents.core.errors import AlreadySettled, DuplicateCode, StoreUnavailable, VersionConflict
 from storage.database.database import Database
+from storage.database.statements import DeleteRow, InsertRow, UpdateRow
 from storage.database.tables import InboxRow
 from storage.database.transactions import WriteBatch
+from storage.rate_limits import blocked_until
 from tests.fakes.postgres_proxy import postgres_proxy
 from tests.storage.database.test_postgres import terminate_all_backends
 
 NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 ROW = {"channel": "c", "thread_id": "t", "at": NOON, "fingerprint": None, "reply": None}
 _inbox = InboxRow.__table__
-INSERT = insert(_inbox)
-UPDATE_REPLY = update(_inbox).where(_inbox.c.key == bindparam("name")).values(reply=bindparam("reply"))
-DELETE = delete(_inbox).where(_inbox.c.key == bindparam("name"))
+INSERT = InsertRow("inbox", ("channel", "key", "thread_id", "at", "fingerprint", "reply"))
+UPDATE_REPLY = UpdateRow("inbox", "reply = {reply}", "key = {name}")
+INSERT_PAUSE = InsertRow("pause", ("name", "until"))
+UPDATE_PROCESS = UpdateRow("process", "role = {role}", "id = {id}")
+DELETE = DeleteRow("inbox", "key = {name}")
 
 pytestmark = pytest.mark.parametrize("for_update", [False, True], ids=["batch", "transaction"])
 
@@ -112,6 +116,19 @@ async def test_update_without_a_row_raises_and_rolls_back(database: Database, fo
     await insert_rows(database, "gone")
     await database.commit_batch(function, for_update=for_update)
     assert await database.read(replies) == {"kept": "changed"}
+
+
+async def test_first_lost_race_decides_the_error_and_nothing_is_written(database: Database, for_update: bool) -> None:
+    def function(_connection: Connection, writes: WriteBatch) -> None:
+        writes.add(INSERT_PAUSE, [{"name": "model", "until": NOON}])
+        writes.add(UPDATE_REPLY, [{"name": name, "reply": "changed"} for name in ("kept", "gone")], AlreadySettled)
+        writes.add(UPDATE_PROCESS, [{"id": "missing", "role": "web"}], conflict_error=VersionConflict)
+
+    await insert_rows(database, "kept")
+    with pytest.raises(AlreadySettled):
+        await database.commit_batch(function, for_update=for_update)
+    assert await database.read(replies) == {"kept": None}
+    assert await database.read(lambda connection: blocked_until(connection, "model")) is None
 
 
 async def test_on_commit_is_called_only_after_a_commit(database: Database, for_update: bool) -> None:

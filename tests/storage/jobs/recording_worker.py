@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, text
 
 from storage.database.database import Database
+from storage.database.statements import CallFunction
 from storage.jobs import QUEUES, Job, Queue, RunningJob, defer
 from storage.jobs.worker import JobWorker, QueueConfig, WorkerCallbacks
 
@@ -18,7 +19,7 @@ DISABLED_POLL_SECONDS = 3600.0
 """Poll interval longer than any test, so that jobs are found by notifications only."""
 
 
-WAIT_FOR_LOCK = text("SELECT pg_advisory_xact_lock(1)")
+WAIT_FOR_LOCK = CallFunction("pg_advisory_xact_lock(1)")
 _COUNT_LOCK_WAITS = text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 )
