@@ -1,7 +1,7 @@
 """Composition root: build a bot from its parts, passed as arguments. Tests pass their own parts."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Self
 
 from agents.llm.base import Model
@@ -14,7 +14,7 @@ from bot.execution.embedded import EmbeddedBackend
 from bot.execution.embedded_worker import EmbeddedWorker
 from bot.execution.heartbeat import ProcessHeartbeat
 from bot.execution.queue.handlers import JobHandlers
-from bot.execution.queue.jobs import JobCompletion, enqueue_follow_ups
+from bot.execution.queue.jobs import JobCompletion
 from bot.execution.thread_runner import ThreadRunner
 from bot.execution.timers import TimerService
 from bot.execution.tools.runner import ToolRunner
@@ -112,16 +112,14 @@ def bootstrap(  # noqa: PLR0913 - tests replace clock, ids and sleep
     pull_channels = {scheme: channel for scheme, channel in channels.items() if isinstance(channel, PullChannel)}
     push_channels = {scheme: channel for scheme, channel in channels.items() if isinstance(channel, Channel)}
     streaming_channels = {s: channel for s, channel in channels.items() if isinstance(channel, StreamingChannel)}
-    enqueue_jobs = enqueue_follow_ups if assignment else None
-    engine = Engine(database, threads, pull_channels, enqueue_jobs=enqueue_jobs, people=roster.people)
     completion = JobCompletion()
-    enqueue_own = completion.enqueue_and_finish
-    own_engine = replace(engine, enqueue_jobs=enqueue_own, is_optimistic=True) if assignment else engine
+    enqueue_jobs = completion.enqueue if assignment else None
+    engine = Engine(database, threads, pull_channels, enqueue_jobs=enqueue_jobs, people=roster.people)
     engine.listeners.append(completion.on_commit)
     tool_runner = ToolRunner(roster)
     reply_streams = ReplyStreams(streaming_channels, roster.people)
     reporter = StatusReporter({s: channel for s, channel in channels.items() if isinstance(channel, StatusChannel)})
-    executor = EffectExecutor(own_engine, roster, model, tool_runner, clock, reply_streams, ids)
+    executor = EffectExecutor(engine, roster, model, tool_runner, clock, reply_streams, ids)
     runner = ThreadRunner(engine, executor, clock, reporter)
     sender = MessageSender(engine, push_channels, repeater, roster.people)
     supervisor = LoopSupervisor(clock, sleep)

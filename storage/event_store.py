@@ -114,10 +114,6 @@ class ThreadStore:
             else self.load(connection, thread_id)
         )
 
-    def cached(self, thread_id: str) -> ThreadState | None:
-        """Return the cached state, which may be outdated. An append with an outdated state fails."""
-        return self._cache.get(thread_id)
-
     def update_cache(self, state: ThreadState) -> None:
         """In a multi-process database, cache a committed state, unless a later one is cached already."""
         known = self._cache.get(state.thread_id)

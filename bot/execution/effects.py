@@ -252,7 +252,7 @@ class EffectExecutor:
                 return ()
             return outcome_events(current, current.current_call, tool_outcome, stamp, jitter, is_trusted=is_trusted)
 
-        return await self._apply(state.thread_id, build)
+        return await self._apply(state, build)
 
     def _find_tool_of_call(self, call: CurrentCall, state: ThreadState) -> Tool | None:
         found = self._find_tool(call, state)
@@ -277,9 +277,9 @@ class EffectExecutor:
             is_wanted = any(work.key == effect.key for work in next_work(current))
             return make_events(current, stamp) if is_wanted else ()
 
-        return await self._apply(state.thread_id, make_if_wanted)
+        return await self._apply(state, make_if_wanted)
 
-    async def _apply(self, thread_id: str, make_events: EventFactory) -> CommitResult:
+    async def _apply(self, state: ThreadState, make_events: EventFactory) -> CommitResult:
         """Record events with new ids and codes. Retry with others if a code is already in use."""
 
         def with_decider_names(current: ThreadState, stamp: EventStamp) -> Sequence[KnownEvent]:
@@ -288,7 +288,8 @@ class EffectExecutor:
         for _ in range(MAX_CODE_ATTEMPTS):
             with suppress(DuplicateCode):
                 stamp = self.ids.new_stamp(self.clock.now())
-                return await self.engine.apply(thread_id, partial(with_decider_names, stamp=stamp))
+                decide = partial(with_decider_names, stamp=stamp)
+                return await self.engine.apply(state.thread_id, decide, run_state=state)
         raise DuplicateCode
 
 

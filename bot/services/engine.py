@@ -39,13 +39,17 @@ MAX_COMMIT_ATTEMPTS = 20
 
 @dataclass(frozen=True)
 class CommitResult:
-    """Result of one transaction on a thread. With `duplicate_of` the same input was processed before: no change."""
+    """Result of one transaction on a thread. With `duplicate_of` the same input was processed before: no change.
+
+    `is_by_runner` tells whether the worker that runs the thread made the commit.
+    """
 
     before: ThreadState
     after: ThreadState
     events: tuple[KnownEvent, ...] = ()
     requests: Mapping[str, Request] = field(default_factory=dict)
     duplicate_of: inbox.PreviousResult | None = None
+    is_by_runner: bool = False
 
 
 ResponseRenderer = Callable[[CommitResult], str]
@@ -67,15 +71,13 @@ class TransactionBody(Protocol):
 class Engine:
     """Engine that appends events and their projections, outbox messages and claim in one transaction.
 
-    It calls its listeners after the commit. With `is_optimistic` it decides on the cached state first, and the version
-    check detects a stale one: this saves a read in the worker, which usually wrote the last event itself.
+    It calls its listeners after the commit.
     """
 
     database: Database
     store: ThreadStore
     pull_channels: Mapping[str, PullChannel] = field(default_factory=dict)
     enqueue_jobs: JobEnqueuer | None = None
-    is_optimistic: bool = False
     people: People = field(default_factory=People)
     listeners: list[CommitListener] = field(default_factory=list)
     _subscribers: dict[str, set[asyncio.Event]] = field(default_factory=lambda: defaultdict(set))
@@ -86,11 +88,15 @@ class Engine:
         thread_id: str | None,
         decide: Decider,
         *,
+        run_state: ThreadState | None = None,
         claim: inbox.IdempotencyClaim | None = None,
         render_response: ResponseRenderer | None = None,
         extra_writes: ExtraWrites | None = None,
     ) -> CommitResult:
         """Append the events that `decide` returns for the thread's current state; thread_id None opens a thread.
+
+        `run_state` is the state that the run of the thread has reached, if its worker calls. In a database of several
+        processes it is decided on without reading it again; the version check of the append detects a stale one.
 
         `claim` identifies the input: a duplicate is not decided, and gets the stored response of the first arrival. A
         version conflict reloads the state and decides again. Raises what `decide` raises, ThreadNotFound,
@@ -98,7 +104,9 @@ class Engine:
         """
 
         def body(connection: Connection, writes: WriteBatch, *, for_update: bool) -> CommitResult:
-            commit = self._decide_and_append(connection, writes, thread_id, decide, for_update=for_update)
+            usable_state = None if for_update else run_state
+            before, events = self._decide(connection, thread_id, decide, usable_state, for_update=for_update)
+            commit = self._append(writes, before, events, is_by_runner=run_state is not None)
             if extra_writes is not None and commit.events:
                 extra_writes(writes, commit)
             return commit
@@ -178,26 +186,34 @@ class Engine:
             await self._has_subscribers.wait()
         return list(self._subscribers)
 
-    def _decide_and_append(
-        self, connection: Connection, writes: WriteBatch, thread_id: str | None, decide: Decider, *, for_update: bool
-    ) -> CommitResult:
+    def _decide(
+        self,
+        connection: Connection,
+        thread_id: str | None,
+        decide: Decider,
+        run_state: ThreadState | None,
+        *,
+        for_update: bool,
+    ) -> tuple[ThreadState, Sequence[KnownEvent]]:
+        """Return the state that was decided on, and the events. That nothing is to be done is decided on a new read."""
         if thread_id is None:
-            return self._append(writes, EMPTY_STATE, decide(EMPTY_STATE))
-        cached = self.store.cached(thread_id) if self.is_optimistic and not for_update else None
-        if cached is not None and cached.unreadable is None and (events := decide(cached)):
-            return self._append(writes, cached, events)
+            return EMPTY_STATE, decide(EMPTY_STATE)
+        if run_state is not None and self.database.is_multi_process and (events := decide(run_state)):
+            return run_state, events
         before = self.store.load(connection, thread_id, for_update=for_update)
         _check_readable(before)
-        return self._append(writes, before, decide(before))
+        return before, decide(before)
 
-    def _append(self, writes: WriteBatch, before: ThreadState, new_events: Sequence[KnownEvent]) -> CommitResult:
+    def _append(
+        self, writes: WriteBatch, before: ThreadState, new_events: Sequence[KnownEvent], *, is_by_runner: bool
+    ) -> CommitResult:
         if not new_events:
             return CommitResult(before, before)
         events, after, latest_requests = self._fold(before, tuple(map(truncate_texts, new_events)))
         self.store.append(writes, before, events, after)
         _write_requests(writes, before, [r for r in latest_requests.values() if r.thread_id == after.thread_id])
         _write_outbox(writes, before, after)
-        commit = CommitResult(before, after, events, latest_requests)
+        commit = CommitResult(before, after, events, latest_requests, is_by_runner=is_by_runner)
         if self.enqueue_jobs is not None:
             self.enqueue_jobs(writes, commit)
         return commit

@@ -123,7 +123,7 @@ async def test_cache_keeps_the_later_of_two_reordered_commits() -> None:
     paused = fold(opened, [pause_event(opened)])
     threads.update_cache(paused)
     threads.update_cache(opened)
-    assert threads.cached("thr_1") == paused
+    assert threads._cache.get("thr_1") == paused
 
 
 async def test_unknown_thread_is_not_found(database: Database) -> None:

@@ -94,8 +94,15 @@ class JobCompletion:
                 del self._running_jobs[thread_id]
                 self._final_commits.pop(thread_id, None)
 
-    def enqueue_and_finish(self, writes: WriteBatch, commit: CommitResult) -> None:
-        """Enqueue the jobs of a commit by the thread's own worker; finish its job if the thread has no work left."""
+    def enqueue(self, writes: WriteBatch, commit: CommitResult) -> None:
+        """Enqueue the jobs that follow from a commit.
+
+        A commit of the worker that runs the thread needs no job to run it. It finishes the worker's job if the thread
+        has no work left.
+        """
+        if not commit.is_by_runner:
+            enqueue_follow_ups(writes, commit)
+            return
         enqueue_deliveries_and_timers(writes, commit)
         job = self._running_jobs.get(commit.after.thread_id)
         if job is not None and not next_work(commit.after):

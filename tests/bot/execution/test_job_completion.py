@@ -1,5 +1,7 @@
 """An `advance` job is finished by the commit that leaves its thread without work, and by no other commit."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import Connection, text
 
@@ -25,7 +27,7 @@ SHIP, DONE = {"intent": "ship", "tag": "v1"}, DoneForNow(message="Done.")
 
 def build_commit(*more_events: ThreadCancelled) -> CommitResult:
     events = (*opening_events(), *more_events)
-    return CommitResult(ThreadState(), fold(ThreadState(), events), tuple(events))
+    return CommitResult(ThreadState(), fold(ThreadState(), events), tuple(events), is_by_runner=True)
 
 
 def build_final_commit() -> CommitResult:
@@ -40,7 +42,7 @@ def job() -> RunningJob:
 def test_final_commit_finishes_the_job(job: RunningJob) -> None:
     completion, writes, final_commit = JobCompletion(), WriteBatch(), build_final_commit()
     with completion.track("thr_1", job):
-        completion.enqueue_and_finish(writes, final_commit)
+        completion.enqueue(writes, final_commit)
         assert [write.rows for write in writes.statements if write.statement is FINISH_STATEMENT] == [
             ({"job": 7, "attempts": 2},)
         ]
@@ -53,7 +55,7 @@ def test_commit_that_leaves_work_does_not_finish_the_job(job: RunningJob) -> Non
     completion, writes, first_commit = JobCompletion(), WriteBatch(), build_commit()
     assert next_work(first_commit.after)
     with completion.track("thr_1", job):
-        completion.enqueue_and_finish(writes, first_commit)
+        completion.enqueue(writes, first_commit)
         completion.on_commit(first_commit)
     assert (writes.statements, job.is_finished) == ([], False)
 
@@ -61,7 +63,7 @@ def test_commit_that_leaves_work_does_not_finish_the_job(job: RunningJob) -> Non
 def test_commit_of_another_writer_does_not_finish_the_job(job: RunningJob) -> None:
     completion, own_commit = JobCompletion(), build_final_commit()
     with completion.track("thr_1", job):
-        completion.enqueue_and_finish(WriteBatch(), own_commit)
+        completion.enqueue(WriteBatch(), own_commit)
         completion.on_commit(build_final_commit())
     assert not job.is_finished
 
@@ -70,9 +72,18 @@ def test_commit_after_the_job_does_not_finish_it(job: RunningJob) -> None:
     completion, writes, final_commit = JobCompletion(), WriteBatch(), build_final_commit()
     with completion.track("thr_1", job):
         pass
-    completion.enqueue_and_finish(writes, final_commit)
+    completion.enqueue(writes, final_commit)
     completion.on_commit(final_commit)
     assert (writes.statements, job.is_finished) == ([], False)
+
+
+def test_only_commits_of_other_writers_enqueue_a_run_of_the_thread(job: RunningJob) -> None:
+    completion, own_commit, own_writes, other_writes = JobCompletion(), build_commit(), WriteBatch(), WriteBatch()
+    with completion.track("thr_1", job):
+        completion.enqueue(own_writes, own_commit)
+        completion.enqueue(other_writes, replace(own_commit, is_by_runner=False))
+    assert own_writes.statements == []
+    assert [row["queue"] for write in other_writes.statements for row in write.rows] == ["advance"]
 
 
 async def test_lock_is_released_when_a_card_or_reply_is_visible(postgres_url: str) -> None:
