@@ -1,73 +1,129 @@
-"""Registry of the agents. To add an agent, make a package with `AGENT` in its `__init__.py` and list it here."""
+"""Registry of the agents of a process. To add a built-in agent, make a package with `AGENT` and list it here."""
 
-import traceback
-from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import EntryPoint
+
+from pydantic import BaseModel
 
 from agents.core.agent import Agent
+from agents.core.completion import BudgetExtension
 from agents.core.config_issues import ConfigIssue
-from agents.core.errors import ConfigurationError, UnknownAgent
+from agents.core.errors import UnknownAgent
+from agents.core.tools import Tool
+from agents.loading.checks import check_agent, check_types
+from agents.loading.sources import LoadedAgent, load_entry, load_entry_point, load_package
 
-AGENT_PACKAGES = ("agents.deploy",)
+BUILT_IN_PACKAGES = ("agents.deploy",)
+ENTRY_POINT_GROUP = "handrail.agents"
 
 
 @dataclass(frozen=True)
-class LoadedAgent:
-    """Result of importing an agent's package. `agent` is None on failure; then `issues` has the reason and place."""
+class AgentRegistry:
+    """Agents that can be used, the first of which is the default, and those left out because of their mistakes."""
 
-    file: str
-    agent: Agent | None = None
-    issues: tuple[ConfigIssue, ...] = ()
+    loaded: tuple[LoadedAgent, ...]
+    left_out: tuple[LoadedAgent, ...] = ()
+
+    @property
+    def agents(self) -> tuple[Agent, ...]:
+        return tuple(one.agent for one in self.loaded if one.agent is not None)
+
+    @property
+    def tools(self) -> tuple[Tool, ...]:
+        return tuple(tool for agent in self.agents for tool in agent.tools)
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(agent.name for agent in self.agents)
+
+    @property
+    def built_in_issues(self) -> tuple[ConfigIssue, ...]:
+        """The mistakes in built-in agents, which prevent a start."""
+        return tuple(issue for one in self.left_out if one.is_built_in for issue in one.issues)
+
+    @property
+    def other_issues(self) -> tuple[ConfigIssue, ...]:
+        """The mistakes in agents from outside, which are left out."""
+        return tuple(issue for one in self.left_out if not one.is_built_in for issue in one.issues)
+
+    @property
+    def declared_names(self) -> frozenset[str]:
+        """The names of all agents that handrail.toml may refer to: also those left out, if their name is known."""
+        return self.names | {one.name for one in self.left_out if one.name is not None}
+
+    @property
+    def argument_models(self) -> Mapping[str, type[BaseModel]]:
+        """Argument models of all tools that rules may name; `extend_budget` is requested by the engine itself.
+
+        Tools of agents that were left out are included, so that a rule for one of them does not prevent a start.
+        """
+        agents = [one.agent for one in (*self.left_out, *self.loaded) if one.agent is not None]
+        models = {tool.name: tool.arguments for agent in agents for tool in agent.tools}
+        return {**models, "extend_budget": BudgetExtension}
+
+    def get_agent(self, name: str) -> Agent:
+        """Return the agent with this name. Raises UnknownAgent with the names of all agents, or with its mistakes."""
+        for agent in self.agents:
+            if agent.name == name:
+                return agent
+        if mistakes := [str(issue) for one in self.left_out if one.name == name for issue in one.issues]:
+            raise UnknownAgent(f"The agent {name!r} has mistakes:\n" + "\n".join(mistakes))
+        known = ", ".join(agent.name for agent in self.agents)
+        raise UnknownAgent(f"There is no agent {name!r}; known agents: {known}.")
+
+    def leave_out(self, agent: Agent, issue: ConfigIssue) -> "AgentRegistry":
+        """Return a registry without this agent and those that ask it."""
+        rejected = [replace(one, issues=(issue,)) if one.agent is agent else one for one in self.loaded]
+        return select_agents([*rejected, *self.left_out])
 
 
-def load_agents(packages: Sequence[str]) -> tuple[LoadedAgent, ...]:
-    """Import the packages of agents. A failure of one package does not affect the others."""
-    return tuple(map(_load_agent, packages))
+def load_registry(entries: Sequence[str] = (), entry_points: Iterable[EntryPoint] = ()) -> AgentRegistry:
+    """Import the built-in agents, those of `entries` (see `load_entry`) and those of entry points."""
+    loaded = [one for package in BUILT_IN_PACKAGES for one in load_package(package)]
+    loaded += [one for entry in entries for one in load_entry(entry)]
+    loaded += [one for entry_point in entry_points for one in load_entry_point(entry_point)]
+    return select_agents(_drop_repeated(loaded))
 
 
-def _load_agent(package: str) -> LoadedAgent:
-    file = _package_file(package)
-    try:
-        agent = getattr(import_module(package), "AGENT", None)
-    except ConfigurationError as error:
-        return LoadedAgent(file, issues=tuple(error.details or [ConfigIssue(file=file, message=str(error))]))
-    except Exception as error:  # noqa: BLE001 - the code of an agent may raise anything
-        return LoadedAgent(file, issues=(_import_issue(file, error),))
-    if not isinstance(agent, Agent):
-        return LoadedAgent(file, issues=(ConfigIssue(file=file, message="has no AGENT; write AGENT = Agent(...)"),))
-    return LoadedAgent(file, agent)
+def _drop_repeated(loaded: Sequence[LoadedAgent]) -> list[LoadedAgent]:
+    """Keep the first of the entries that lead to the same agent, such as a package and its entry point."""
+    distinct: list[LoadedAgent] = []
+    for one in loaded:
+        if one.agent is None or all(one.agent is not other.agent for other in distinct):
+            distinct.append(one)
+    return distinct
 
 
-def _package_file(package: str) -> str:
-    try:
-        spec = find_spec(package)
-    except ImportError:
-        spec = None
-    return (spec and spec.origin) or package
+def select_agents(loaded: Sequence[LoadedAgent]) -> AgentRegistry:
+    """Check all agents and leave out those with mistakes, then those that ask an agent that was left out."""
+    typed = [_check_types(one) for one in loaded]
+    usable, left_out = _partition(typed)
+    while usable:
+        usable, rejected = _partition(_check_together(usable, left_out))
+        if not rejected:
+            break
+        left_out += rejected
+    return AgentRegistry(tuple(usable), tuple(left_out))
 
 
-def _import_issue(file: str, error: Exception) -> ConfigIssue:
-    """Return the mistake at the line of the agent's own code, not the line in a library that it called."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return ConfigIssue(file=error.filename, line=error.lineno, message=f"cannot be imported: {error.msg}")
-    message = f"cannot be imported: {type(error).__name__}: {error}"
-    frames = traceback.extract_tb(error.__traceback__) if Path(file).is_absolute() else []
-    own_frames = [frame for frame in frames if Path(frame.filename).is_relative_to(Path(file).parent)]
-    if not own_frames:
-        return ConfigIssue(file=file, message=message)
-    return ConfigIssue(file=own_frames[-1].filename, line=own_frames[-1].lineno, message=message)
+def _check_types(loaded: LoadedAgent) -> LoadedAgent:
+    issues = tuple(check_types(loaded.file, loaded.agent)) if loaded.agent is not None else ()
+    if loaded.agent is None or not issues:
+        return loaded
+    name = loaded.agent.name if isinstance(loaded.agent.name, str) else loaded.name_hint
+    return replace(loaded, agent=None, issues=issues, name_hint=name)
 
 
-LOADED_AGENTS = load_agents(AGENT_PACKAGES)
-AGENTS: tuple[Agent, ...] = tuple(loaded.agent for loaded in LOADED_AGENTS if loaded.agent is not None)
+def _check_together(usable: Sequence[LoadedAgent], left_out: Sequence[LoadedAgent]) -> list[LoadedAgent]:
+    agents = [one.agent for one in usable if one.agent is not None]
+    names = [agent.name for agent in agents]
+    left_out_names = {one.name for one in left_out if one.name is not None}
+    return [
+        replace(one, issues=tuple(check_agent(one.file, agent, agents[:position], names, left_out_names)))
+        for position, (one, agent) in enumerate(zip(usable, agents, strict=True))
+    ]
 
 
-def get_agent(name: str) -> Agent:
-    """Return the agent with this name. Raises UnknownAgent with the names of all agents."""
-    for agent in AGENTS:
-        if agent.name == name:
-            return agent
-    raise UnknownAgent(f"There is no agent {name!r}; known agents: {', '.join(agent.name for agent in AGENTS)}.")
+def _partition(loaded: Sequence[LoadedAgent]) -> tuple[list[LoadedAgent], list[LoadedAgent]]:
+    return [one for one in loaded if not one.issues], [one for one in loaded if one.issues]

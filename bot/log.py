@@ -33,6 +33,7 @@ class LogEvent(StrEnum):
     SERVER_STOPPED = "server_stopped"
     CONFIGURATION_WARNING = "configuration_warning"
     CHANNEL_NOT_STARTED = "channel_not_started"
+    AGENT_LEFT_OUT = "agent_left_out"
     AGENT_MISSING = "agent_missing"
     TOOL_MISSING = "tool_missing"
     MODEL_CALLED = "model_called"

@@ -69,9 +69,10 @@ def build_bot(
     settings: Settings, database: Database, role: ProcessRole, *, may_use_sample_repository: bool = True
 ) -> Bot:
     """Build the bot of this process. Raises ConfigurationError with all mistakes of the configuration."""
-    configuration = load_installation(settings)
+    installation = load_installation(settings)
+    configuration = installation.configuration
     _log_warnings(configuration)
-    roster = build_roster(settings, configuration, may_use_sample_repository=may_use_sample_repository)
+    roster = build_roster(settings, installation, may_use_sample_repository=may_use_sample_repository)
     assignment = _queue_assignment(role) if database.is_multi_process else None
     model = _build_model(settings, database, configuration.prices)
     plugins = build_plugins(settings)

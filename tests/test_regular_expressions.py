@@ -13,12 +13,14 @@ import pytest
 
 from agents.core.commands import _compile_pattern
 from agents.core.visible_text import escape_hidden_characters
-from agents.registry import AGENTS
+from agents.registry import load_registry
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(
     path for package in ("agents", "bot", "channels", "storage") for path in (ROOT / package).rglob("*.py")
 )
+
+AGENTS = load_registry().agents
 FUNCTIONS = {"compile", "match", "fullmatch", "search", "sub", "split", "findall", "finditer"}
 HOSTILE_TEXT_LENGTH = 24_576
 MAX_SECONDS = 0.6

@@ -1,30 +1,68 @@
-"""Checks of all agents before the start. They report every mistake with its file and line."""
+"""Checks of an agent before the start. They report every mistake with its file and line."""
 
 import inspect
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 
 from agents.core.agent import Agent
+from agents.core.commands import Commands
 from agents.core.config_issues import ConfigIssue
 from agents.core.errors import ConfigurationError
 from agents.core.tools import Tool
 from agents.llm.output_schema import RESERVED_TOOL_NAMES, output_schema, strict_schema
 from agents.loading.command_checks import check_commands
-from agents.registry import LoadedAgent
+
+_NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
+_FIELD_TYPES = {"name": str, "purpose": str, "instructions": str, "commands": Commands}
 
 
-def check_agents(loaded_agents: Sequence[LoadedAgent]) -> list[ConfigIssue]:
-    """Return all mistakes of the agents; agents that could not be imported come first."""
-    found = [issue for loaded in loaded_agents for issue in loaded.issues]
-    agents = [(loaded.file, loaded.agent) for loaded in loaded_agents if loaded.agent is not None]
-    for position, (file, agent) in enumerate(agents):
-        earlier = agents[:position]
-        if any(agent.name == other.name for _, other in earlier):
-            found.append(_agent_issue(file, agent, "another agent has this name; rename one of them"))
-        found += _check_names(file, agent, [other.name for _, other in agents])
-        found += _check_tools(agent, [tool for _, other in earlier for tool in other.tools])
-        found += _check_schema(file, agent)
-        found += check_commands(agent)
+def check_agent(
+    file: str,
+    agent: Agent,
+    earlier: Sequence[Agent],
+    agent_names: Sequence[str],
+    left_out_names: Collection[str] = (),
+) -> list[ConfigIssue]:
+    """Return all mistakes of an agent that has passed `check_types`. Its names must differ from the `earlier` agents'.
+
+    `asks` may only have names from `agent_names`; `left_out_names` are those of agents with mistakes of their own.
+    """
+    found = [*_check_own_name(file, agent, earlier), *_check_names(file, agent, agent_names, left_out_names)]
+    found += _check_tools(agent, [tool for other in earlier for tool in other.tools])
+    found += _check_schema(file, agent)
+    found += check_commands(agent)
     return list(dict.fromkeys(found))
+
+
+def check_types(file: str, agent: Agent) -> Iterator[ConfigIssue]:
+    """Check the types of the fields, which a dataclass does not; the other checks rely on them."""
+    for field, kind in _FIELD_TYPES.items():
+        if not isinstance(value := getattr(agent, field), kind):
+            yield _agent_issue(file, agent, f"`{field}` must be a {kind.__name__}, not {type(value).__name__}")
+    for field in ("tools", "prefetch", "asks"):
+        if not isinstance(value := getattr(agent, field), tuple | list):
+            yield _agent_issue(file, agent, f"`{field}` must be a tuple; write ({_describe_item(value)},)")
+            continue
+        for item in value:
+            if field == "tools" and not isinstance(item, Tool):
+                advice = "decorate the function with @tool(effect=...)" if callable(item) else "remove it"
+                yield _agent_issue(file, agent, f"`tools` has {_describe_item(item)}, which is not a tool; {advice}")
+            elif field != "tools" and not isinstance(item, str):
+                yield _agent_issue(
+                    file, agent, f"`{field}` has {_describe_item(item)}, which is not a name; write names as texts"
+                )
+
+
+def _describe_item(value: object) -> str:
+    name = getattr(value, "__name__", None) or getattr(value, "name", None)
+    return str(name) if name else repr(value)[:80]
+
+
+def _check_own_name(file: str, agent: Agent, earlier: Sequence[Agent]) -> Iterator[ConfigIssue]:
+    if not _NAME_PATTERN.fullmatch(agent.name):
+        yield _agent_issue(file, agent, "a name has 1 to 64 of a-z, 0-9, dot, dash and underscore; rename the agent")
+    if any(agent.name == other.name for other in earlier):
+        yield _agent_issue(file, agent, "another agent has this name; rename one of them")
 
 
 def _agent_issue(file: str, agent: Agent, message: str) -> ConfigIssue:
@@ -37,10 +75,14 @@ def _tool_issue(tool: Tool, message: str) -> ConfigIssue:
     return ConfigIssue(file=file, line=line, key=f"tool {tool.name}", message=message)
 
 
-def _check_names(file: str, agent: Agent, agent_names: Sequence[str]) -> Iterator[ConfigIssue]:
+def _check_names(
+    file: str, agent: Agent, agent_names: Sequence[str], left_out_names: Collection[str]
+) -> Iterator[ConfigIssue]:
     for name in agent.asks:
         if name == agent.name:
             yield _agent_issue(file, agent, "`asks` names the agent itself; remove it")
+        elif name not in agent_names and name in left_out_names:
+            yield _agent_issue(file, agent, f"`asks` names {name}, which has mistakes; correct them first")
         elif name not in agent_names:
             yield _agent_issue(
                 file, agent, f"`asks` names {name}, which is not an agent; known agents: {', '.join(agent_names)}"

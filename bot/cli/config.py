@@ -40,22 +40,23 @@ def check(*, as_json: JsonOption = False) -> None:
 def _print_token_grants(settings: Settings) -> None:
     """Print the scopes of each configured token, but never its secret."""
     if settings.handrail_api_tokens:
-        for grant in list_token_grants(settings, load_installation(settings).people):
+        for grant in list_token_grants(settings, load_installation(settings).configuration.people):
             print_message(f"token {grant.name} ({grant.holder}): {', '.join(grant.scopes)}")
 
 
 def _find_config_errors() -> list[ConfigIssue]:
     try:
-        return list(load_installation(load_settings()).warnings)
+        installation = load_installation(load_settings())
     except ConfigurationError as error:
         return list(error.details or [ConfigIssue(message=str(error))])
+    return [*installation.registry.other_issues, *installation.configuration.warnings]
 
 
 @app.command("show")
 def show_config(*, as_json: JsonOption = False) -> None:
     """Show the settings and where each comes from. Secrets are masked."""
     settings = load_settings()
-    sources, installation = _describe_settings(settings), load_installation(settings)
+    sources, installation = _describe_settings(settings), load_installation(settings).configuration
     if as_json:
         return print_json({"settings": sources, "configuration": _configuration_json(installation)})
     rows = [(name, _format_value(setting["value"]), setting["from"]) for name, setting in sources.items()]

@@ -19,7 +19,7 @@ app = Typer(no_args_is_help=True, help="List people, and find the person of an a
 def list_people(*, as_json: JsonOption = False) -> None:
     """List all people with their roles and addresses."""
     settings = load_settings()
-    people = load_installation(settings).people.members
+    people = load_installation(settings).configuration.people.members
     if as_json:
         return print_json([person.model_dump(mode="json") for person in people])
     return _print_people(settings, people)
@@ -35,7 +35,7 @@ def whois(
 ) -> None:
     """Show the person with a name or an address."""
     settings = load_settings()
-    found = load_installation(settings).people.get(
+    found = load_installation(settings).configuration.people.get(
         parse_address(name_or_address) if ":" in name_or_address else person_address(name_or_address)
     )
     if found is None:

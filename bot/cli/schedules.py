@@ -20,7 +20,7 @@ ScheduleNameArgument = Annotated[str, Argument(metavar="NAME", help="The name of
 def list_schedules(*, as_json: JsonOption = False) -> None:
     """List the configured schedules."""
     settings = load_settings()
-    schedules = load_installation(settings).schedules
+    schedules = load_installation(settings).configuration.schedules
     if as_json:
         return print_json([schedule.model_dump(mode="json") for schedule in schedules])
     rows = [(s.name, s.cron, s.timezone, s.agent or "", s.reply_to or "", s.message) for s in schedules]
@@ -47,7 +47,7 @@ def resume(name: ScheduleNameArgument) -> None:
 
 
 def _reject_as_unsupported(name: str, action: str) -> None:
-    names = {schedule.name for schedule in load_installation(load_settings()).schedules}
+    names = {schedule.name for schedule in load_installation(load_settings()).configuration.schedules}
     if name not in names:
         raise NotFound(describe_unknown_name("schedule", name, names))
     raise Conflict(f"this version cannot {action}: it reads schedules, but does not run them yet")

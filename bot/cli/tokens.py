@@ -68,13 +68,13 @@ def revoke(name: TokenNameArgument) -> None:
 
 
 def _load_grants(settings: Settings) -> tuple[TokenGrant, ...]:
-    return list_token_grants(settings, load_installation(settings).people)
+    return list_token_grants(settings, load_installation(settings).configuration.people)
 
 
 def _check_can_create(settings: Settings, name: str, person: str | None) -> None:
     if name in {token.name for token in settings.handrail_api_tokens}:
         raise Conflict(f"token {name} already exists; choose another name")
-    if person is not None and load_installation(settings).people.get(person_address(person)) is None:
+    if person is not None and load_installation(settings).configuration.people.get(person_address(person)) is None:
         raise NotFound(f"there is no person {person[:80]}; `handrail people list` shows all people")
 
 

@@ -1,13 +1,12 @@
 """Check for approval terms that too few people can meet."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from agents.core.decisions import may_decide
 from agents.core.people import People, Person
 from agents.core.policy import ApprovalTerms, Policy
 from agents.core.tools import Tool
-from agents.registry import AGENTS
 from bot.config.loader import Configuration
 
 
@@ -28,20 +27,20 @@ class ApproverShortage:
     rule_index: int | None = None
 
 
-def find_approver_shortages(configuration: Configuration) -> Iterator[ApproverShortage]:
-    """Yield a shortage for every set of approval terms with too few approvers."""
-    for rule_index, subject, terms in _list_terms(configuration):
+def find_approver_shortages(configuration: Configuration, tools: Sequence[Tool]) -> Iterator[ApproverShortage]:
+    """Yield a shortage for every set of approval terms, of rules and of tools, with too few approvers."""
+    for rule_index, subject, terms in _list_terms(configuration, tools):
         if shortage := _check_terms(rule_index, subject, terms, configuration.people):
             yield shortage
 
 
-def _list_terms(configuration: Configuration) -> Iterator[tuple[int | None, str, ApprovalTerms]]:
+def _list_terms(configuration: Configuration, tools: Sequence[Tool]) -> Iterator[tuple[int | None, str, ApprovalTerms]]:
     """Yield rule index, subject and terms: of every rule, and of the tools without an unconditional rule."""
     for position, rule in enumerate(configuration.rules):
         if rule.ask is not None:
             yield position, f"rule {rule.name}", rule.ask
     unconditional = {rule.tool for rule in configuration.rules if not rule.when}
-    for tool in (tool for agent in AGENTS for tool in agent.tools):
+    for tool in tools:
         if not unconditional & {tool.name, "*"} and (terms := _default_terms(configuration, tool)) is not None:
             yield None, f"the default of {tool.name}", terms
 

@@ -12,7 +12,13 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from agents.core.config_issues import ConfigIssue, to_configuration_error
 from bot.config.environment.env_file import load_variables
-from bot.config.environment.values import MIN_TOKEN_LENGTH, ApiToken, parse_api_tokens, validate_database_url
+from bot.config.environment.values import (
+    MIN_TOKEN_LENGTH,
+    ApiToken,
+    parse_api_tokens,
+    parse_entries,
+    validate_database_url,
+)
 from bot.config.messages import describe_error
 from channels.registry import ChannelSettings
 from channels.settings import EMPTY_DISABLES, parse_with
@@ -42,6 +48,12 @@ class Settings(ChannelSettings, BaseSettings):
         None,
         description="the file with people, policy and agents; empty: handrail.toml if present",
         examples=["handrail.toml"],
+    )
+
+    handrail_agents: Annotated[tuple[str, ...], parse_with(parse_entries)] = Field(
+        (),
+        description="folders and packages with agents beside the built-in ones, comma separated",
+        examples=["./agents,acme_agents"],
     )
 
     handrail_api_tokens: Annotated[tuple[ApiToken, ...], parse_with(parse_api_tokens)] = Field(

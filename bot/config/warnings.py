@@ -1,9 +1,11 @@
 """Warnings about the configuration and the environment. They do not prevent a start."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from agents.core.config_issues import ConfigIssue
+from agents.core.tools import Tool
+from agents.registry import AgentRegistry
 from bot.config.approvers import find_approver_shortages
 from bot.config.environment.env_file import find_near_misses, load_variable_lines
 from bot.config.file.conditions import ArgumentModels, find_shadowed_rules
@@ -16,10 +18,13 @@ _ENV_FILE = Path(".env")
 
 
 def find_config_warnings(
-    configuration: Configuration, settings: Settings, argument_models: ArgumentModels
+    configuration: Configuration, settings: Settings, registry: AgentRegistry
 ) -> tuple[ConfigIssue, ...]:
     """Return all warnings: those of the file in the order of its lines, then those of the environment."""
-    file_warnings = [*_shadowing_warnings(configuration, argument_models), *_approver_warnings(configuration)]
+    file_warnings = [
+        *_shadowing_warnings(configuration, registry.argument_models),
+        *_approver_warnings(configuration, registry.tools),
+    ]
     file_warnings.sort(key=lambda warning: warning.line or 0)
     return (*file_warnings, *_environment_warnings(configuration, settings))
 
@@ -32,8 +37,8 @@ def _shadowing_warnings(configuration: Configuration, argument_models: ArgumentM
         yield _rule_warning(configuration, position, f"policy[{position}]", message)
 
 
-def _approver_warnings(configuration: Configuration) -> Iterator[ConfigIssue]:
-    for shortage in find_approver_shortages(configuration):
+def _approver_warnings(configuration: Configuration, tools: Sequence[Tool]) -> Iterator[ConfigIssue]:
+    for shortage in find_approver_shortages(configuration, tools):
         if not shortage.is_for_every_person:
             continue
         if shortage.rule_index is not None:

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 
 from agents.core.errors import ConfigurationError
-from bot.config.installation import load_installation
+from bot.config.installation import load_agents, load_installation
 from bot.config.loader import Configuration
 from bot.config.settings import Settings, load_settings
-from bot.doctor.agents import check_deploy_repository, check_model
+from bot.doctor.agents import check_deploy_repository, check_model, check_registry
 from bot.doctor.channels import check_channels
 from bot.doctor.database import check_database, is_left_to_server
 from bot.doctor.system import check_approvers, check_machine, check_server, check_tokens
@@ -28,10 +28,12 @@ def run_checks(create_client: ClientFactory) -> Iterator[Finding]:
         yield from _error_findings("settings", error)
         return
     yield Finding(name="settings", state="ok", message=f"environment variables are valid ({settings.environment})")
+    registry = load_agents(settings)
+    yield from check_registry(registry)
     yield from _check_configuration(settings)
     yield check_model(settings)
     yield from check_deploy_repository(settings)
-    yield from check_database(settings)
+    yield from check_database(settings, registry.names)
     yield from check_channels(settings)
     yield from check_server(create_client(settings))
     if is_left_to_server(settings):
@@ -40,14 +42,15 @@ def run_checks(create_client: ClientFactory) -> Iterator[Finding]:
 
 def _check_configuration(settings: Settings) -> Iterator[Finding]:
     try:
-        configuration = load_installation(settings)
+        installation = load_installation(settings)
     except ConfigurationError as error:
         yield from _error_findings("configuration", error)
         return
+    configuration = installation.configuration
     yield Finding(name="configuration", state="ok", message=_describe_configuration(configuration))
     for warning in configuration.warnings:
         yield Finding(name="configuration", state="warning", message=str(warning))
-    yield from check_approvers(configuration)
+    yield from check_approvers(configuration, installation.registry.tools)
     yield check_tokens(settings, configuration.people)
 
 

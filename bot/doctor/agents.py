@@ -1,4 +1,4 @@
-"""Checks for agents: the model's server and the deploy agent's repository. No model is called."""
+"""Checks for agents: their definitions, the model's server, the deploy agent's repository. No model is called."""
 
 import asyncio
 import tempfile
@@ -11,11 +11,21 @@ from agents.core.errors import ConfigurationError, HandrailError
 from agents.core.visible_text import escape_hidden_characters
 from agents.deploy.git import Git, normalize_remote, redact_remote
 from agents.deploy.repository import create_empty_repository
+from agents.registry import AgentRegistry
 from bot.config.settings import Settings
 from channels.finding import Finding, FindingState
 
 _TIMEOUT_SECONDS = 20.0
 _MAX_LISTED_MODELS = 5
+
+
+def check_registry(registry: AgentRegistry) -> Iterator[Finding]:
+    """Yield which agents are loaded from where, and a finding for every mistake of those left out."""
+    names = ", ".join(f"{one.name} ({one.source})" for one in registry.loaded) or "none"
+    yield Finding(name="agents", state="ok", message=f"loaded: {names}")
+    for issue in (*registry.built_in_issues, *registry.other_issues):
+        fix = "correct it and restart the server; `handrail agents check` lists all mistakes"
+        yield Finding(name="agents", state="problem", message=escape_hidden_characters(f"left out: {issue}"), fix=fix)
 
 
 ModelListing = tuple[str, ...] | Completion

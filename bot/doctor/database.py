@@ -1,14 +1,13 @@
 """Checks of the database: its revision, and on PostgreSQL the processes and the work that share it."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, exc, make_url, text
 
 from agents.core.errors import HandrailError, StoreUnavailable
 from bot.config.database import database_revision, database_url, is_locked, temporary_engine
-from bot.config.installation import AGENT_NAMES
 from bot.config.settings import Settings
 from bot.doctor.processes import backlog_finding, process_findings, queue_findings, stalled_job_finding
 from bot.doctor.threads import thread_findings
@@ -25,11 +24,14 @@ from storage.schedule import Backlog, load_backlog
 from storage.thread_scan import ThreadScan, scan_threads
 
 
-def check_database(settings: Settings) -> Iterator[Finding]:
-    """Yield findings about the database, without changing it. A SQLite file in use is left to its server."""
+def check_database(settings: Settings, agent_names: Collection[str]) -> Iterator[Finding]:
+    """Yield findings about the database, without changing it. A SQLite file in use is left to its server.
+
+    Threads of agents that are not in `agent_names` are reported.
+    """
     try:
         url = database_url(settings)
-        yield from _check_shared_database(url) if is_postgres(url) else _check_sqlite(url)
+        yield from check_postgres(url, agent_names) if is_postgres(url) else _check_sqlite(url, agent_names)
     except HandrailError as error:
         yield Finding(name="database", state="problem", message=str(error))
 
@@ -42,15 +44,11 @@ def is_left_to_server(settings: Settings) -> bool:
         return False
 
 
-def _check_sqlite(url: str) -> Iterator[Finding]:
+def _check_sqlite(url: str, agent_names: Collection[str]) -> Iterator[Finding]:
     yield _sqlite_finding(url)
     if sqlite_path(url).exists() and not is_locked(url) and database_revision(url) == HEAD_REVISION:
         with temporary_engine(url) as engine, engine.connect() as connection:
-            yield from thread_findings(scan_threads(connection, AGENT_NAMES))
-
-
-def _check_shared_database(url: str) -> Iterator[Finding]:
-    yield from check_postgres(url)
+            yield from thread_findings(scan_threads(connection, agent_names))
 
 
 def _sqlite_finding(url: str) -> Finding:
@@ -93,9 +91,11 @@ class _WorkSnapshot:
     scan: ThreadScan
 
 
-def check_postgres(url: str, timeout_seconds: float = DATABASE_TIMEOUT_SECONDS) -> Iterator[Finding]:
+def check_postgres(
+    url: str, agent_names: Collection[str], timeout_seconds: float = DATABASE_TIMEOUT_SECONDS
+) -> Iterator[Finding]:
     """Yield findings about the database without changing it. Raises StoreUnavailable."""
-    info, work, stalled = asyncio.run(_inspect_with_timeout(url, timeout_seconds))
+    info, work, stalled = asyncio.run(_inspect_with_timeout(url, agent_names, timeout_seconds))
     yield _database_finding(url, info)
     if work is not None:
         now = utc_now()
@@ -107,11 +107,11 @@ def check_postgres(url: str, timeout_seconds: float = DATABASE_TIMEOUT_SECONDS) 
 
 
 async def _inspect_with_timeout(
-    url: str, timeout_seconds: float
+    url: str, agent_names: Collection[str], timeout_seconds: float
 ) -> tuple[_DatabaseInfo, _WorkSnapshot | None, list[StalledJob]]:
     try:
         async with asyncio.timeout(timeout_seconds):
-            info, work = await asyncio.to_thread(_inspect, url)
+            info, work = await asyncio.to_thread(_inspect, url, agent_names)
             return info, work, await list_stalled_jobs(url) if work else []
     except TimeoutError as error:
         raise StoreUnavailable(
@@ -119,18 +119,18 @@ async def _inspect_with_timeout(
         ) from error
 
 
-def _inspect(url: str) -> tuple[_DatabaseInfo, _WorkSnapshot | None]:
+def _inspect(url: str, agent_names: Collection[str]) -> tuple[_DatabaseInfo, _WorkSnapshot | None]:
     engine = ConnectionPool.for_url(url).engine
     try:
         with engine.connect() as connection:
-            return _read_state(connection)
+            return _read_state(connection, agent_names)
     except exc.SQLAlchemyError as error:
         raise to_store_error(error) from error
     finally:
         engine.dispose()
 
 
-def _read_state(connection: Connection) -> tuple[_DatabaseInfo, _WorkSnapshot | None]:
+def _read_state(connection: Connection, agent_names: Collection[str]) -> tuple[_DatabaseInfo, _WorkSnapshot | None]:
     """Read everything in a read-only transaction, which is never committed."""
     is_read_only = connection.execute(text("SHOW transaction_read_only")).scalar_one() == "on"
     connection.execute(text("SET TRANSACTION READ ONLY"))
@@ -139,7 +139,7 @@ def _read_state(connection: Connection) -> tuple[_DatabaseInfo, _WorkSnapshot | 
     if info.revision != HEAD_REVISION:
         return info, None
     processes, backlog = list_processes(connection), load_backlog(connection)
-    return info, _WorkSnapshot(processes, queue_stats(connection), backlog, scan_threads(connection, AGENT_NAMES))
+    return info, _WorkSnapshot(processes, queue_stats(connection), backlog, scan_threads(connection, agent_names))
 
 
 def _database_finding(url: str, info: _DatabaseInfo) -> Finding:

@@ -7,11 +7,12 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from agents.core.errors import HandrailError, MissingScope, Unavailable
 from agents.core.people import People
+from agents.core.tools import Tool
 from agents.core.values import person_address
 from agents.core.visible_text import escape_hidden_characters
 from bot.config.approvers import ApproverShortage, find_approver_shortages
@@ -147,9 +148,9 @@ def check_tokens(settings: Settings, people: People) -> Finding:
 _CHECK_NAME = "approvers"
 
 
-def check_approvers(configuration: Configuration) -> Iterator[Finding]:
+def check_approvers(configuration: Configuration, tools: Sequence[Tool]) -> Iterator[Finding]:
     """Yield a finding for every shortage of approvers, or one `ok` if there is none."""
-    findings = [_to_finding(shortage) for shortage in find_approver_shortages(configuration)]
+    findings = [_to_finding(shortage) for shortage in find_approver_shortages(configuration, tools)]
     if not findings:
         yield Finding(name=_CHECK_NAME, state="ok", message="every rule has enough approvers")
     yield from findings

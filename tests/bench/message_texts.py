@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 
 from agents.core.message_rules import is_new_instruction
 from agents.core.visible_text import escape_hidden_except_newlines
-from agents.registry import AGENTS
+from agents.registry import load_registry
+
+AGENTS = load_registry().agents
 
 MESSAGE_BYTES = 16_384
 LIMIT_MILLISECONDS = 5.0

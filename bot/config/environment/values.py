@@ -11,6 +11,11 @@ from channels.urls import INVALID_URL_MESSAGE, split_url
 from storage.database.postgres import expand_multi_host_url
 
 
+def parse_entries(text: str) -> tuple[str, ...]:
+    """Parse entries separated by commas; empty entries are dropped."""
+    return tuple(entry for part in text.split(",") if (entry := part.strip()))
+
+
 def validate_database_url(secret: SecretStr) -> SecretStr:
     """Validate `sqlite:///FILE` or `postgresql://…` (also `postgres://…`), which may have several hosts."""
     secret = SecretStr(_split_hosts(secret.get_secret_value()))

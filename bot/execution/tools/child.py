@@ -7,6 +7,7 @@ import json
 import os
 import signal
 from importlib import import_module
+from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 _CHUNK_BYTES = 65_536
@@ -53,7 +54,7 @@ def _run_worker(request_pipe: int, response_pipe: int) -> NoReturn:
 def _serve_call(incoming: BinaryIO, outgoing: BinaryIO) -> None:
     start = json.loads(incoming.readline())
     try:
-        tool = _load_tool(start["module"], start["name"])
+        tool = _load_tool(start["folder"], start["module"], start["name"])
     except BaseException as error:
         problem = f"{type(error).__name__} while importing {start['module']}"
         _write_response(outgoing, {"ready": False, "problem": problem})
@@ -63,11 +64,15 @@ def _serve_call(incoming: BinaryIO, outgoing: BinaryIO) -> None:
     _write_response(outgoing, _call_tool(tool, start["function"], request))
 
 
-def _load_tool(module: str, name: str) -> Any:
+def _load_tool(folder: str | None, module: str, name: str) -> Any:
+    from agents.core.tools import Tool  # noqa: PLC0415 - the guard shares this module and does not need it
+    from agents.loading.folders import mount_folder  # noqa: PLC0415 - as above
+
+    if folder is not None:
+        mount_folder(Path(folder))
     found: Any = import_module(module)
     for part in name.split("."):
         found = getattr(found, part)
-    from agents.core.tools import Tool  # noqa: PLC0415 - the guard shares this module and does not need it
 
     if not isinstance(found, Tool):
         raise TypeError(f"{module}.{name} is not a tool")

@@ -19,6 +19,7 @@ from typing import Any
 from agents.core import errors
 from agents.core.errors import HandrailError, Retryable
 from agents.core.tools import Tool, ToolResult
+from agents.loading.folders import mounted_folder
 from bot.execution.tools.calls import FunctionName, Invocation, ToolCallError, ToolProcessEnded, ToolTimeout
 from bot.execution.tools.limits import CallNotStarted, ToolCallLimits
 
@@ -75,9 +76,7 @@ class ToolProcesses:
     async def _start(self, child: Process, tool: Tool, function_name: FunctionName) -> None:
         try:
             async with asyncio.timeout(START_TIMEOUT_SECONDS):
-                await _send(
-                    child, {"module": tool.run.__module__, "name": tool.run.__qualname__, "function": function_name}
-                )
+                await _send(child, _start_payload(tool, function_name))
                 response = await _receive(child)
         except ToolProcessEnded as error:
             raise ToolNotStarted(
@@ -134,6 +133,12 @@ async def _receive(child: Process) -> Any:
         return json.loads(await child.stdout.readexactly(size))
     except (asyncio.IncompleteReadError, ConnectionError, ValueError) as error:
         raise ToolProcessEnded from error
+
+
+def _start_payload(tool: Tool, function_name: FunctionName) -> Mapping[str, Any]:
+    module = tool.run.__module__
+    folder = mounted_folder(module)
+    return {"folder": folder, "module": module, "name": tool.run.__qualname__, "function": function_name}
 
 
 def _call_payload(invocation: Invocation) -> Mapping[str, Any]:

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from agents.core.commands import MAX_COMMAND_LENGTH, Command, Commands, fill_slots, normalize
 from agents.core.errors import ConfigurationError
-from agents.registry import AGENTS
+from agents.registry import load_registry
+
+AGENTS = load_registry().agents
 
 SLOT_VALUES = st.text(st.characters(codec="utf-8", exclude_categories=("Z", "C")), min_size=1, max_size=12)
 PATTERN_WORDS = st.from_regex(r"[a-zA-Zäöü'(){}\[\].*+^$|\\-]{1,8}", fullmatch=True).filter(

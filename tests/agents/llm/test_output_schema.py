@@ -11,8 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, create_model
 from agents.core.errors import ConfigurationError
 from agents.core.tools import Tool, ToolContext, ToolResult, tool
 from agents.llm.output_schema import MAX_ENUM_VALUES, MAX_LEVELS, MAX_PROPERTIES, output_schema, strict_schema
-from agents.registry import AGENTS
+from agents.registry import load_registry
 from tests.fakes.openai_schema_rules import schema_violations
+
+AGENTS = load_registry().agents
 
 
 class Colour(StrEnum):

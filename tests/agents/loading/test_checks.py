@@ -2,16 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
 
 from agents.core.agent import Agent
 from agents.core.errors import ConfigurationError
 from agents.core.tools import Tool, ToolContext, ToolResult, tool
-from agents.loading.checks import check_agents
 from agents.loading.command_file import load_commands
-from agents.registry import LOADED_AGENTS, LoadedAgent, load_agents
+from agents.loading.sources import LoadedAgent
+from agents.registry import load_registry, select_agents
 
 THIS_FILE = Path(__file__).name
 
@@ -33,11 +32,12 @@ def agent(name: str = "ops", *tools: Tool, **changed: object) -> Agent:
 
 
 def find_issues(*agents: Agent) -> list[str]:
-    return [str(issue) for issue in check_agents([LoadedAgent(f"{one.name}.py", one) for one in agents])]
+    loaded = [LoadedAgent(f"{one.name}.py", one) for one in agents]
+    return [str(issue) for issue in select_agents(loaded).built_in_issues]
 
 
 def test_shipped_agents_have_no_mistakes() -> None:
-    assert check_agents(LOADED_AGENTS) == []
+    assert load_registry().left_out == ()
 
 
 def test_duplicate_names_of_agents_and_tools_are_reported() -> None:
@@ -213,41 +213,16 @@ def test_invalid_commands_file_is_reported_with_line_and_key(tmp_path: Path) -> 
         load_commands(file)
 
 
-BROKEN_AGENTS = {
-    "raises": ("value = 1 / 0\n", "raises/__init__.py:1: cannot be imported: ZeroDivisionError: division by zero"),
-    "unwritten": ("def f(:\n", "unwritten/__init__.py:1: cannot be imported: invalid syntax"),
-    "nameless": ("", "nameless/__init__.py: has no AGENT; write AGENT = Agent(...)"),
-    "unchecked": (
-        """
-        from agents.core.tools import ToolContext, ToolResult, tool
-        @tool(effect="verifiable")
-        def f(context: ToolContext) -> ToolResult: ...
-        """,
-        "unchecked/__init__.py:3: cannot be imported: TypeError: a verifiable tool needs a check",
-    ),
-    "uncommanded": (
-        """
-        from pathlib import Path
-        from agents.loading.command_file import load_commands
-        load_commands(Path(__file__).parent / "commands.toml")
-        """,
-        "uncommanded/commands.toml: does not exist; write it",
-    ),
-}
+def test_fields_of_wrong_types_are_reported() -> None:
+    def undecorated(context: ToolContext) -> ToolResult:
+        raise NotImplementedError
 
-
-def test_import_failure_of_one_agent_keeps_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(tmp_path)
-    for name, (source, _) in BROKEN_AGENTS.items():
-        (tmp_path / f"handrail_test_{name}").mkdir()
-        (tmp_path / f"handrail_test_{name}" / "__init__.py").write_text(dedent(source))
-    loaded = load_agents(
-        [*(f"handrail_test_{name}" for name in BROKEN_AGENTS), "agents.deploy", "handrail_test_missing"]
-    )
-    assert [one.agent.name for one in loaded if one.agent] == ["deploy"]
-    messages = [str(issue) for issue in check_agents(loaded)]
-    for name, (_, expected) in BROKEN_AGENTS.items():
-        assert any(expected.removeprefix(name) in line and f"handrail_test_{name}" in line for line in messages), (
-            messages
-        )
-    assert "handrail_test_missing: cannot be imported: ModuleNotFoundError" in messages[-1]
+    messages = find_issues(agent("ops", undecorated, asks="dev", prefetch=(look,), instructions=None))
+    assert [message.partition("agent ops: ")[2] for message in messages] == [
+        "`instructions` must be a str, not NoneType",
+        "`tools` has undecorated, which is not a tool; decorate the function with @tool(effect=...)",
+        "`prefetch` has look, which is not a name; write names as texts",
+        "`asks` must be a tuple; write ('dev',)",
+    ]
+    assert find_issues(Agent("ops", "", "", look)) == ["ops.py: agent ops: `tools` must be a tuple; write (look,)"]
+    assert "a name has 1 to 64 of a-z" in find_issues(agent("On Call"))[0]

@@ -16,12 +16,12 @@ from agents.core.people import Person
 from agents.core.policy import ApprovalTerms, EscalationStep, Rule
 from agents.core.values import Address
 from agents.llm.pricing import Price
+from agents.registry import load_registry
 from bot.config.file.triggers import Schedule, Webhook
-from bot.config.installation import ARGUMENT_MODELS
 from bot.config.loader import Configuration, find_configuration_path, load_configuration
 
 EXAMPLE_FILE = Path(__file__).parents[3] / "handrail.example.toml"
-TOOLS = ARGUMENT_MODELS
+TOOLS = load_registry().argument_models
 AGENTS = ("deploy", "oncall")
 PEOPLE_TOML = """\
 [people.alice]

@@ -12,6 +12,7 @@ import pytest
 
 from agents.core.people import People, Person
 from agents.core.policy import ApprovalTerms, Rule
+from agents.registry import load_registry
 from bot.config.database import migrate_database
 from bot.config.loader import Configuration
 from bot.config.settings import Settings
@@ -22,6 +23,9 @@ from channels.terminal.client import TerminalClient
 from tests.fakes.http_server import running_http_server
 from tests.fakes.openai_server import FakeOpenAI
 from tests.harness.people import PEOPLE
+
+TOOLS = load_registry().tools
+NAMES = ("deploy",)
 
 
 def only_finding(findings):
@@ -81,25 +85,25 @@ def build_configuration(
 
 
 def test_two_approvers_are_sufficient():
-    assert only_finding(check_approvers(build_configuration(APPROVER, OTHER_APPROVER))).state == "ok"
+    assert only_finding(check_approvers(build_configuration(APPROVER, OTHER_APPROVER), TOOLS)).state == "ok"
 
 
 def test_single_approver_without_self_approval_is_a_warning():
-    findings = list(check_approvers(build_configuration(APPROVER)))
+    findings = list(check_approvers(build_configuration(APPROVER), TOOLS))
     assert {finding.state for finding in findings} == {"warning"}
     assert {finding.message.split(" only ")[1].split(",")[0] for finding in findings} == {"bob can approve"}
-    assert only_finding(check_approvers(build_configuration(APPROVER, allow_self_approval=True))).state == "ok"
+    assert only_finding(check_approvers(build_configuration(APPROVER, allow_self_approval=True), TOOLS)).state == "ok"
 
 
 def test_terms_without_approvers_are_a_problem():
-    finding = only_finding(check_approvers(build_configuration(APPROVER, OTHER_APPROVER, rules=(ONCALL_RULE,))))
+    finding = only_finding(check_approvers(build_configuration(APPROVER, OTHER_APPROVER, rules=(ONCALL_RULE,)), TOOLS))
     assert finding.state == "problem"
     assert "no person can approve" in finding.message
 
 
 def test_quorum_above_number_of_approvers_is_a_problem():
     rule = Rule(name="two", tool="*", ask=ApprovalTerms(people=("bob",), quorum=2))
-    finding = only_finding(check_approvers(build_configuration(APPROVER, OTHER_APPROVER, rules=(rule,))))
+    finding = only_finding(check_approvers(build_configuration(APPROVER, OTHER_APPROVER, rules=(rule,)), TOOLS))
     assert "requires 2 approvals, but only bob can approve" in finding.message
 
 
@@ -107,7 +111,7 @@ def test_conditional_rule_leaves_the_default_of_the_tool():
     production = Rule(
         name="p", tool="push_release_tag", when={"environment": "production"}, ask=ApprovalTerms(people=("alice",))
     )
-    findings = check_approvers(build_configuration(DEVELOPER, rules=(production,)))
+    findings = check_approvers(build_configuration(DEVELOPER, rules=(production,)), TOOLS)
     assert "the default of push_release_tag" in " ".join(finding.message for finding in findings)
 
 
@@ -187,15 +191,19 @@ def test_repository_is_queried_and_nothing_is_created(working_directory):
 def test_database_states_are_reported(working_directory):
     url = f"sqlite:///{working_directory}/h.db"
     sqlite_settings = build_settings(DATABASE_URL=url)
-    assert "will be created" in only_finding(check_database(sqlite_settings)).message
+    assert "will be created" in only_finding(check_database(sqlite_settings, NAMES)).message
     migrate_database(url)
-    assert only_finding(check_database(sqlite_settings)).state == "ok"
+    assert only_finding(check_database(sqlite_settings, NAMES)).state == "ok"
     (working_directory / "other.db").write_text("this is no database at all, whatever its name says" * 20)
     assert (
-        only_finding(check_database(build_settings(DATABASE_URL=f"sqlite:///{working_directory}/other.db"))).state
+        only_finding(
+            check_database(build_settings(DATABASE_URL=f"sqlite:///{working_directory}/other.db"), NAMES)
+        ).state
         == "problem"
     )
-    assert only_finding(check_database(build_settings(DATABASE_URL="postgresql://localhost/x"))).state == "problem"
+    assert (
+        only_finding(check_database(build_settings(DATABASE_URL="postgresql://localhost/x"), NAMES)).state == "problem"
+    )
 
 
 def make_client(*responses: httpx2.Response) -> TerminalClient:

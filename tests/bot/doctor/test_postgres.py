@@ -31,7 +31,7 @@ TABLES = ("thread", "process", "procrastinate_jobs", "procrastinate_workers", "p
 
 
 def check_url(url: str) -> list[Finding]:
-    return list(check_database(Settings.from_variables({"DATABASE_URL": url})))
+    return list(check_database(Settings.from_variables({"DATABASE_URL": url}), ("deploy",)))
 
 
 def select_findings(name: str, findings: list[Finding]) -> list[Finding]:
@@ -238,7 +238,7 @@ def test_unreachable_database_is_reported_without_password():
 def test_silent_database_times_out(silent_port):
     url = f"postgresql://alice:secret@127.0.0.1:{silent_port}/handrail"
     with pytest.raises(Exception, match=re.escape("did not answer within 0.2 s")):
-        list(check_postgres(url, timeout_seconds=0.2))
+        list(check_postgres(url, (), timeout_seconds=0.2))
 
 
 @pytest.mark.parametrize(

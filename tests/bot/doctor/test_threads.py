@@ -50,7 +50,10 @@ async def test_doctor_warns_about_threads_that_cannot_continue(running_bot, data
     broken, waiting = await create_threads(running_bot, database_url)
     settings = Settings.from_variables({"DATABASE_URL": database_url})
     assert not is_left_to_server(settings)
-    findings = {finding.name: finding for finding in await asyncio.to_thread(lambda: list(check_database(settings)))}
+    findings = {
+        finding.name: finding
+        for finding in await asyncio.to_thread(lambda: list(check_database(settings, ("deploy",))))
+    }
     assert (findings["unreadable"].state, findings["agents"].state) == ("warning", "warning")
     expected = f"of all 3 threads, this version cannot read 1 (ThreadBlessed): {broken}"
     assert findings["unreadable"].message == expected

@@ -20,10 +20,12 @@ from agents.core.values import Address
 from agents.llm.offline.history import command_history
 from agents.llm.offline.model import CommandModel, help_text
 from agents.llm.output_parser import step_from_dict
-from agents.registry import AGENTS
+from agents.registry import load_registry
 from tests.agents.conversation import Conversation
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.people import ALICE, PEOPLE
+
+AGENTS = load_registry().agents
 
 COMMANDS = """
 [[commands]]

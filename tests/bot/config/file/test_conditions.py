@@ -13,9 +13,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 from agents.core.errors import ConfigurationError, InvalidArguments, ToolError
 from agents.core.policy import Rule, evaluate
 from agents.core.tools import ConditionCheck, Tool, ToolContext, ToolResult, tool
+from agents.registry import load_registry
 from bot.config.file.conditions import find_impossible_conditions
-from bot.config.installation import ARGUMENT_MODELS
 from bot.config.loader import load_configuration
+
+ARGUMENT_MODELS = load_registry().argument_models
 
 CONFIG_TEMPLATE = '[people.al]\nname = "Al"\n[[policy]]\ntool = "{tool}"\nwhen = {when}\ndeny = "no"\n'
 IS_NORMALIZED = 'is normalized to "production"; write "production"'

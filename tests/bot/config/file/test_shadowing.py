@@ -4,8 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.core.policy import ApprovalTerms, Rule, ToolDefaults, evaluate
+from agents.registry import load_registry
 from bot.config.file.conditions import find_shadowed_rules
-from bot.config.installation import ARGUMENT_MODELS
+
+ARGUMENT_MODELS = load_registry().argument_models
 
 PRODUCTION = {"environment": "production"}
 
