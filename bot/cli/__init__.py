@@ -2,9 +2,13 @@
 
 import sys
 
-from bot.cli.main import run_command
+from bot.package_conflicts import find_conflict
 
 
 def main() -> None:
     """Run the command in `sys.argv` and exit with its code."""
+    if (conflict := find_conflict()) is not None:
+        sys.exit(f"handrail: {conflict}")
+    from bot.cli.main import run_command  # noqa: PLC0415 - a conflict makes this import fail
+
     sys.exit(run_command(sys.argv[1:]))

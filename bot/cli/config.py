@@ -9,7 +9,7 @@ from typer import Exit, Typer
 
 from agents.core.config_issues import ConfigIssue
 from agents.core.errors import ConfigurationError
-from bot.cli.output import JsonOption, print_json, print_message, print_view
+from bot.cli.output import JsonOption, print_issues, print_json, print_message, print_view
 from bot.config.environment.env_file import load_variables
 from bot.config.installation import load_installation
 from bot.config.loader import Configuration
@@ -27,10 +27,7 @@ _USERINFO_PATTERN = re.compile(r"(?<=://)[^/\s]*@")
 def check(*, as_json: JsonOption = False) -> None:
     """Report every mistake with its file, line and key. Exits with 1 when there are errors besides warnings."""
     issues = _find_config_errors()
-    if as_json:
-        print_json([issue.model_dump() for issue in issues])
-    for issue in issues:
-        print_message(f"warning: {issue}" if issue.severity == "warning" else str(issue))
+    print_issues(issues, as_json=as_json)
     if any(issue.severity == "error" for issue in issues):
         raise Exit(1)
     _print_token_grants(load_settings())

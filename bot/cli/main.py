@@ -36,6 +36,7 @@ COMMANDS = {
     "requests": LazyCommand("bot.cli.requests", "List and answer the requests of agents."),
     "schedules": LazyCommand("bot.cli.schedules", "List schedules."),
     "people": LazyCommand("bot.cli.people", "List people, and find the person of an address."),
+    "agents": LazyCommand("bot.cli.agents", "List, create and check agents."),
     "tokens": LazyCommand("bot.cli.tokens", "List, create and revoke API tokens."),
     "send": LazyCommand("bot.cli.send", "Send a message. Not available in this version."),
     "slack": LazyCommand("bot.cli.slack", "Set up the Slack app."),

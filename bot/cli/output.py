@@ -8,6 +8,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from typer import BadParameter, Option, echo
 
+from agents.core.config_issues import ConfigIssue
 from agents.core.errors import Conflict
 from agents.core.values import Address
 from agents.core.visible_text import escape_control_characters, escape_hidden_except_newlines
@@ -79,6 +80,14 @@ def print_json_line(value: Any) -> None:
 def print_message(text: str) -> None:
     """Print a message for the user on stderr."""
     echo(escape_hidden_except_newlines(text), err=True)
+
+
+def print_issues(issues: Sequence[ConfigIssue], *, as_json: bool) -> None:
+    """Print mistakes for the user, and as a JSON array if `as_json`."""
+    if as_json:
+        print_json([issue.model_dump() for issue in issues])
+    for issue in issues:
+        print_message(f"warning: {issue}" if issue.severity == "warning" else str(issue))
 
 
 FULL_ID_LENGTH = len("thr_") + 18

@@ -195,15 +195,8 @@ def test_database_states_are_reported(working_directory):
     migrate_database(url)
     assert only_finding(check_database(sqlite_settings, NAMES)).state == "ok"
     (working_directory / "other.db").write_text("this is no database at all, whatever its name says" * 20)
-    assert (
-        only_finding(
-            check_database(build_settings(DATABASE_URL=f"sqlite:///{working_directory}/other.db"), NAMES)
-        ).state
-        == "problem"
-    )
-    assert (
-        only_finding(check_database(build_settings(DATABASE_URL="postgresql://localhost/x"), NAMES)).state == "problem"
-    )
+    for url in (f"sqlite:///{working_directory}/other.db", "postgresql://localhost/x"):
+        assert only_finding(check_database(build_settings(DATABASE_URL=url), NAMES)).state == "problem"
 
 
 def make_client(*responses: httpx2.Response) -> TerminalClient:
