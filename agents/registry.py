@@ -62,6 +62,11 @@ class AgentRegistry:
         models = {tool.name: tool.arguments for agent in agents for tool in agent.tools}
         return {**models, "extend_budget": BudgetExtension}
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the names of all agents and tools are known, because each agent could be imported."""
+        return all(one.agent is not None for one in self.left_out)
+
     def get_agent(self, name: str) -> Agent:
         """Return the agent with this name. Raises UnknownAgent with the names of all agents, or with its mistakes."""
         for agent in self.agents:
@@ -111,8 +116,7 @@ def _check_types(loaded: LoadedAgent) -> LoadedAgent:
     issues = tuple(check_types(loaded.file, loaded.agent)) if loaded.agent is not None else ()
     if loaded.agent is None or not issues:
         return loaded
-    name = loaded.agent.name if isinstance(loaded.agent.name, str) else loaded.name_hint
-    return replace(loaded, agent=None, issues=issues, name_hint=name)
+    return replace(loaded, agent=None, issues=issues, name_hint=str(loaded.agent.name))
 
 
 def _check_together(usable: Sequence[LoadedAgent], left_out: Sequence[LoadedAgent]) -> list[LoadedAgent]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from typer import Argument, BadParameter, Exit, Option, Typer, echo
 
+from agents.core.agent import Agent
 from agents.core.errors import Conflict, HandrailError
 from agents.loading.folders import is_agent_folder, is_folder_entry
 from agents.loading.sources import LoadedAgent
@@ -39,17 +40,7 @@ def list_agents(*, as_json: JsonOption = False) -> None:
     registry = load_agents(settings)
     if as_json:
         return print_json([_to_json(loaded) for loaded in (*registry.loaded, *registry.left_out)])
-    rows = [
-        (
-            one.name,
-            one.agent.purpose,
-            one.source,
-            ", ".join(tool.name for tool in one.agent.tools),
-            _count_commands(one),
-        )
-        for one in registry.loaded
-        if one.agent is not None
-    ]
+    rows = [_to_row(loaded.agent, loaded.source) for loaded in registry.loaded if loaded.agent is not None]
     print_view(settings, table(("agent", "purpose", "from", "tools", "commands"), rows))
     if registry.left_out:
         left_out = [(one.name or "", one.source, str(issue)) for one in registry.left_out for issue in one.issues]
@@ -57,8 +48,9 @@ def list_agents(*, as_json: JsonOption = False) -> None:
     return None
 
 
-def _count_commands(loaded: LoadedAgent) -> str:
-    return str(len(loaded.agent.commands.commands)) if loaded.agent is not None else ""
+def _to_row(agent: Agent, source: str) -> tuple[str, ...]:
+    tools = ", ".join(tool.name for tool in agent.tools)
+    return agent.name, agent.purpose, source, tools, str(len(agent.commands.commands))
 
 
 def _to_json(loaded: LoadedAgent) -> dict[str, Any]:

@@ -46,6 +46,7 @@ def load_installation(settings: Settings) -> Installation:
             find_configuration_path(settings.handrail_config),
             tools=registry.argument_models,
             agents=registry.declared_names,
+            is_complete=registry.is_complete,
         )
     except ConfigurationError as error:
         # A name in the file may be unknown because its agent was left out, so these reasons are listed too.

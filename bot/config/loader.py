@@ -50,18 +50,20 @@ def find_configuration_path(configured_path: Path | None, directory: Path = Path
     return configured_path or (default if default.exists() else None)
 
 
-def load_configuration(path: Path | None, *, tools: ArgumentModels, agents: Collection[str]) -> Configuration:
+def load_configuration(
+    path: Path | None, *, tools: ArgumentModels, agents: Collection[str], is_complete: bool = True
+) -> Configuration:
     """Load the file. Without one return a configuration with one person, `you`, who may do everything.
 
-    The file may refer to `tools` and `agents`. Raises ConfigurationError; its `details` is a list of ConfigIssue.
+    The file may refer to `tools` and `agents`, and to others if these are not complete.
+    Raises ConfigurationError; its `details` is a list of ConfigIssue.
     """
     if path is None:
         return _single_person_configuration()
     document = load_document(path, if_missing="write it, or unset HANDRAIL_CONFIG to run without")
     try:
-        table = ConfigFile.model_validate(
-            document.tables, context=DeclaredNames.from_document(document.tables, tools=tools, agents=agents)
-        )
+        names = DeclaredNames.from_document(document.tables, tools=tools, agents=agents, is_complete=is_complete)
+        table = ConfigFile.model_validate(document.tables, context=names)
     except ValidationError as error:
         raise to_configuration_error(to_config_issues(error, str(path), document.lines)) from None
     lines = tuple(find_line(("policy", position), document.lines) for position in range(len(table.policy)))

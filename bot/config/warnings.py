@@ -8,7 +8,7 @@ from agents.core.tools import Tool
 from agents.registry import AgentRegistry
 from bot.config.approvers import find_approver_shortages
 from bot.config.environment.env_file import find_near_misses, load_variable_lines
-from bot.config.file.conditions import ArgumentModels, find_shadowed_rules
+from bot.config.file.conditions import ANY_TOOL, ArgumentModels, find_shadowed_rules
 from bot.config.loader import Configuration
 from bot.config.messages import describe_unknown_name
 from bot.config.settings import Settings
@@ -22,6 +22,7 @@ def find_config_warnings(
 ) -> tuple[ConfigIssue, ...]:
     """Return all warnings: those of the file in the order of its lines, then those of the environment."""
     file_warnings = [
+        *_unknown_tool_warnings(configuration, registry.argument_models),
         *_shadowing_warnings(configuration, registry.argument_models),
         *_approver_warnings(configuration, registry.tools),
     ]
@@ -47,6 +48,13 @@ def _approver_warnings(configuration: Configuration, tools: Sequence[Tool]) -> I
         elif configuration.source is not None:
             message = f"{shortage.subject} {shortage.message}; {shortage.fix}"
             yield ConfigIssue(file=str(configuration.source), key="policy", message=message, severity="warning")
+
+
+def _unknown_tool_warnings(configuration: Configuration, argument_models: ArgumentModels) -> Iterator[ConfigIssue]:
+    for position, rule in enumerate(configuration.rules):
+        if rule.tool != ANY_TOOL and rule.tool not in argument_models:
+            message = f"there is no tool {rule.tool}; an agent that could not be imported may have it"
+            yield _rule_warning(configuration, position, f"policy[{position}].tool", message)
 
 
 def _rule_warning(configuration: Configuration, rule_index: int, key: str, message: str) -> ConfigIssue:

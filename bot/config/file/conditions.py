@@ -24,7 +24,12 @@ ArgumentModels = Mapping[str, type[BaseModel]]
 
 
 def find_impossible_conditions(tool: str, when: Mapping[str, Any], argument_models: ArgumentModels) -> dict[str, str]:
-    """Return why a rule can never match, by argument; empty if a call of the tool can match all of `when`."""
+    """Return why a rule can never match, by argument; empty if a call of the tool can match all of `when`.
+
+    Nothing is known about a tool without an argument model, which belongs to an agent that could not be imported.
+    """
+    if tool != ANY_TOOL and tool not in argument_models:
+        return {}
     if tool != ANY_TOOL:
         return _find_impossible_for_tool(tool, when, argument_models[tool])
     reasons_by_tool = {name: _find_impossible_for_tool(name, when, model) for name, model in argument_models.items()}
@@ -37,7 +42,7 @@ def find_impossible_conditions(tool: str, when: Mapping[str, Any], argument_mode
 
 def find_matching_tools(tool: str, when: Mapping[str, Any], argument_models: ArgumentModels) -> frozenset[str]:
     """Return the tools with calls that the rule can match."""
-    names = argument_models if tool == ANY_TOOL else (tool,)
+    names = argument_models if tool == ANY_TOOL else {tool} & argument_models.keys()
     return frozenset(name for name in names if not _find_impossible_for_tool(name, when, argument_models[name]))
 
 

@@ -57,7 +57,11 @@ _ADDRESS_SCHEMES = (*ADDRESS_FORMATS, "webhook", "person", "role")
 
 @dataclass(frozen=True)
 class DeclaredNames:
-    """Names that the file may refer to. `people_by_address` has both whole addresses and schemes, such as `web`."""
+    """Names that the file may refer to. `people_by_address` has both whole addresses and schemes, such as `web`.
+
+    `is_complete` is False when agents that could not be imported may have other names and tools. Then unknown ones are
+    accepted, so that a broken agent does not prevent a start, unless they resemble a known name.
+    """
 
     tools: ArgumentModels
     agents: frozenset[str]
@@ -66,9 +70,12 @@ class DeclaredNames:
     people_by_address: Mapping[str, frozenset[str]]
     webhooks: Counter[str]
     schedules: Counter[str]
+    is_complete: bool = True
 
     @classmethod
-    def from_document(cls, document: Mapping[str, Any], *, tools: ArgumentModels, agents: Collection[str]) -> Self:
+    def from_document(
+        cls, document: Mapping[str, Any], *, tools: ArgumentModels, agents: Collection[str], is_complete: bool = True
+    ) -> Self:
         """Collect the names of all values of the right type. Validation reports the others."""
         people = _select_tables(document.get("people"))
         return cls(
@@ -83,6 +90,7 @@ class DeclaredNames:
             ),
             webhooks=Counter(_list_names(document.get("webhooks"))),
             schedules=Counter(_list_names(document.get("schedules"))),
+            is_complete=is_complete,
         )
 
     def people_with_role(self, role: str) -> frozenset[str]:
@@ -90,6 +98,10 @@ class DeclaredNames:
         if role == "*":
             return self.people
         return self.people_by_role.get(role, frozenset()) | self.people_by_role.get("*", frozenset())
+
+    def may_exist(self, name: str, known: Collection[str]) -> bool:
+        """Return whether an agent that could not be imported may have the unknown name."""
+        return not self.is_complete and closest_name(name, known) is None
 
     @property
     def roles(self) -> frozenset[str]:
@@ -161,15 +173,16 @@ def _check_person(value: str, info: ValidationInfo) -> str:
 
 
 def _check_tool(value: str, info: ValidationInfo) -> str:
-    known = get_declared_names(info).tools
-    if value != "*" and value not in known:
-        raise ValueError(describe_unknown_name("tool", value, known))
+    names = get_declared_names(info)
+    if value != "*" and value not in names.tools and not names.may_exist(value, names.tools):
+        raise ValueError(describe_unknown_name("tool", value, names.tools))
     return value
 
 
 def _check_agent(value: str, info: ValidationInfo) -> str:
-    known = get_declared_names(info).agents
-    if value not in known:
+    names = get_declared_names(info)
+    known = names.agents
+    if value not in known and not names.may_exist(value, known):
         has_closest = closest_name(value, known) is not None
         advice = "" if has_closest else "; use one of these, or add this one first (docs/howto/add-an-agent.md)"
         raise ValueError(f"{describe_unknown_name('agent', value, known)}{advice}")

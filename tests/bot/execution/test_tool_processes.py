@@ -11,6 +11,7 @@ import pytest
 
 from agents.core.errors import ToolError, Unavailable
 from agents.core.tools import ToolContext, tool
+from agents.registry import load_registry
 from bot.execution.tools.calls import FunctionName, Invocation, ToolCallError, ToolProcessEnded, ToolTimeout
 from bot.execution.tools.limits import CallNotStarted, ToolCallLimits
 from bot.execution.tools.processes import ToolProcesses
@@ -20,6 +21,17 @@ from tests.bot.execution.tools_in_processes import PROCESS_AGENT, fail, hang, te
 _WRONG_TYPE_MESSAGE = "fail returned str instead of a ToolResult; it ran, so it is not started again: check what it did"
 CONTEXT = ToolContext(key="thr_1:call_1", environment={"COLOUR": "red"})
 TIMEOUT_SECONDS = 30.0
+FOLDER_AGENT = """
+import os
+from agents.core.agent import Agent
+from agents.core.tools import ToolContext, ToolResult, tool
+
+@tool(effect="read", isolation="process")
+def name_module(context: ToolContext) -> ToolResult:
+    return ToolResult(summary=__name__, data=os.getpid())
+
+AGENT = Agent(name="folder", purpose="", instructions="", tools=(name_module,))
+"""
 
 
 def do_nothing() -> None:
@@ -54,6 +66,16 @@ async def test_async_tool_runs_in_a_child_process_with_types_and_context() -> No
     result = await call_tool(tell_weekday, day="2026-02-03")
     assert result.summary == "Tuesday red"
     assert result.data["process"] != os.getpid()
+
+
+async def test_tool_of_an_agent_in_a_folder_runs_in_a_child_process(tmp_path: Path) -> None:
+    (tmp_path / "json").mkdir()
+    (tmp_path / "json" / "__init__.py").write_text("from .tools import AGENT\n")
+    (tmp_path / "json" / "tools.py").write_text(FOLDER_AGENT)
+    agent = load_registry([str(tmp_path)]).get_agent("folder")
+    result = await call_tool(agent.tools[0])
+    assert result.summary == agent.tools[0].run.__module__
+    assert result.data != os.getpid()
 
 
 async def test_prepare_and_check_run_in_a_child_process() -> None:
