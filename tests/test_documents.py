@@ -2,10 +2,11 @@
 
 A code block whose info string has a second word is executed on a copy of the source tree:
 
-    python run           the block is run
-    console run          every line, without its `$ `, is run
-    LANGUAGE file PATH   the block is written to that file
-    diff PATH            the lines with `-` are replaced by those with `+`; lines without a sign must exist
+    python run             the block is run
+    console run            every line, without its `$ `, is run
+    LANGUAGE file PATH     the block is written to that file, which must not exist
+    LANGUAGE replace PATH  the block is written to that file, which must exist
+    diff PATH              the lines with `-` are replaced by those with `+`; lines without a sign must exist
 """
 
 import os
@@ -242,6 +243,8 @@ def execute(fence: Fence, tree: Path) -> None:
             apply_diff(tree / file, fence.text)
         case _, ["file", file]:
             create(tree / file, fence.text)
+        case _, ["replace", file]:
+            replace(tree / file, fence.text)
         case _:
             raise AssertionError(f"unknown action: ```{fence.language} {fence.action}")
 
@@ -268,6 +271,11 @@ def apply_diff(file: Path, diff: str) -> None:
         f"{file.name} must contain this text once, but has it {text.count(before)} times:\n{before}"
     )
     file.write_text(text.replace(before, after), encoding="utf-8")
+
+
+def replace(file: Path, text: str) -> None:
+    assert file.exists(), f"{file} does not exist"
+    file.write_text(text, encoding="utf-8")
 
 
 def create(file: Path, text: str) -> None:
