@@ -87,7 +87,10 @@ def _find_subpackages(module: ModuleType) -> Iterator[str]:
 
 
 def _load_folder(entry: str) -> tuple[LoadedAgent, ...]:
-    folder = Path(entry).expanduser().resolve()
+    try:
+        folder = Path(entry).expanduser().resolve()
+    except RuntimeError:  # `~name` of a user who does not exist, or a loop of symbolic links
+        return (_rejected_entry(entry, "is not a path on this machine; correct it"),)
     if folder == _OWN_PACKAGE_FOLDER:
         return (_rejected_entry(entry, "is Handrail's own package; put your agents into another folder"),)
     try:

@@ -192,6 +192,7 @@ def test_agents_that_ask_a_broken_agent_are_left_out(write_files: WriteFiles) ->
         ("handrail_test_missing", "there is no package handrail_test_missing; install it"),
         ("./missing", "./missing cannot be read (No such file or directory); create it with"),
         ("./empty", "./empty has no agents; create one with"),
+        ("~no-such-user/agents", "is not a path on this machine"),
         (str(Path(__file__).parents[3] / "agents"), "is Handrail's own package; put your agents into another folder"),
     ],
 )

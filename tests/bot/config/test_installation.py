@@ -43,7 +43,7 @@ def test_agent_whose_set_up_fails_is_left_out_with_those_that_ask_it(team_folder
     write_agent(team_folder, "failing", AGENT.format(name="failing", more="set_up=set_up"))
     write_agent(team_folder, "asking", AGENT.format(name="asking", more='asks=("failing",)'))
     write_agent(team_folder, "working", AGENT.format(name="working", more='asks=("deploy",)'))
-    roster = build_roster(Settings.from_variables({}), load(""), may_use_sample=False)
+    roster = build_roster(Settings.from_variables({}), load(""), may_use_sample_repository=False)
     assert list(roster.agents) == ["deploy", "working"]
 
 
