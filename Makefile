@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+RUNTIME := .venv/.runtime
 READY := .venv/.ready
 WORKERS := --numprocesses=2 --dist=worksteal
 
@@ -11,7 +12,7 @@ WORKERS := --numprocesses=2 --dist=worksteal
 help:  ## show this help
 	@sed -n 's/^\([a-z-]*\):.*##/make \1\t/p' $(MAKEFILE_LIST)
 
-up: $(READY)  ## start everything in one process; Ctrl-C stops it
+up: $(RUNTIME)  ## start everything in one process; Ctrl-C stops it
 	@$(BIN)/handrail up
 
 test: $(READY)  ## run all tests
@@ -30,20 +31,29 @@ check: $(READY)  ## check format, lint, types, import contracts and plain words
 bench: $(READY)  ## measure speed and size, beside raw commits of the same database
 	@$(BIN)/python -m tests.bench
 
-# pip-compile does not read dependency groups, so the dev group is passed on stdin.
+PIP_COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe \
+  --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+PROJECT := $(BIN)/python -c 'import sys, tomllib; table = tomllib.load(open("pyproject.toml", "rb")); \
+  print(*table[sys.argv[1]][sys.argv[2]], sep="\n")'
+
+# pip-compile reads neither build requirements nor dependency groups, so they are passed on stdin.
 lock: $(READY)  ## pin the dependencies of pyproject.toml, with hashes
-	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"], sep="\n")' \
-	| CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
-	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file=requirements.lock pyproject.toml -
+	@$(PROJECT) build-system requires | $(PIP_COMPILE) --output-file=requirements.lock pyproject.toml -
+	@$(PROJECT) dependency-groups dev | $(PIP_COMPILE) --constraint=requirements.lock --output-file=requirements-dev.lock -
 
 clean:  ## remove generated files; .handrail stays
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(READY): requirements.lock pyproject.toml
+$(RUNTIME): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Handrail needs Python 3.11 or newer: make PYTHON=python3.12 up")'
 	@echo "Creating .venv from requirements.lock; this takes about a minute, once."
 	@$(PYTHON) -m venv .venv
 	@$(PIP) install --quiet --require-hashes --requirement requirements.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(READY): $(RUNTIME) requirements-dev.lock
+	@echo "Adding the tools for tests and checks from requirements-dev.lock to .venv, once."
+	@$(PIP) install --quiet --require-hashes --requirement requirements-dev.lock
 	@touch $@
