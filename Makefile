@@ -15,18 +15,20 @@ help:  ## show this help
 up: $(RUNTIME)  ## start everything in one process; Ctrl-C stops it
 	@$(BIN)/handrail up
 
-test: $(READY)  ## run all tests
+test: $(READY)  ## run the tests in a few minutes: at least one case of each promise
 	@$(BIN)/python -m pytest $(WORKERS)
 
-test-all: $(READY)  ## run all tests with fresh seeds and ten times as many kills; takes long
-	@$(BIN)/python -m pytest $(WORKERS) --fresh-seeds --kills 2000
+test-all: $(READY)  ## run all cases with fresh seeds and 2,000 random kills; takes long
+	@$(BIN)/python -m pytest $(WORKERS) --all --fresh-seeds --kills 2000 --session-timeout 14400
 
-check: $(READY)  ## check format, lint, types, import contracts and plain words
+check: $(READY)  ## check format, lint, types, imports, words, documents and architecture
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.plain_words
+	$(BIN)/python -m tests.document_rules
+	$(BIN)/python -m tests.architecture_rules
 
 bench: $(READY)  ## measure speed and size, beside raw commits of the same database
 	@$(BIN)/python -m tests.bench

@@ -12,9 +12,8 @@ from storage.database.database import Database
 from tests.databases import DATABASES, create_postgres_database, create_sqlite_database, drop_if_server_outlives_tests
 
 KILL_SEED = 20_260_101
-settings.register_profile("fixed seeds", deadline=None, print_blob=True, derandomize=True)
-settings.register_profile("fresh seeds", deadline=None, print_blob=True)
-settings.load_profile("fixed seeds")
+QUICK_EXAMPLES, ALL_EXAMPLES = 50, 300
+"""Numbers of examples of a property test without and with `--all`, unless the test sets its own."""
 
 _PREFIXES = (
     "HANDRAIL",
@@ -41,7 +40,8 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add options for tests/crashes here, since pytest reads options before it collects folders."""
-    parser.addoption("--kills", type=int, default=200, help="number of random kills of a process")
+    parser.addoption("--all", action="store_true", help="run the cases that are marked as slow, too")
+    parser.addoption("--kills", type=int, default=20, help="number of random kills of a process")
     parser.addoption(
         "--kill-seed",
         type=int,
@@ -51,11 +51,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Set the seeds. They are fixed by default, so that the same command repeats a failure."""
+    """Set the seeds and the number of examples. Seeds are fixed by default, so that a command repeats a failure."""
     fresh = config.getoption("fresh_seeds")
-    settings.load_profile("fresh seeds" if fresh else "fixed seeds")
+    profile = f"{'fresh' if fresh else 'fixed'} seeds"
+    examples = ALL_EXAMPLES if config.getoption("all") else QUICK_EXAMPLES
+    settings.register_profile(profile, deadline=None, print_blob=True, derandomize=not fresh, max_examples=examples)
+    settings.load_profile(profile)
     if config.getoption("kill_seed") is None:
         config.option.kill_seed = secrets.randbits(32) if fresh else KILL_SEED
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the slow cases unless `--all` is given."""
+    slow = [] if config.getoption("all") else [item for item in items if item.get_closest_marker("slow")]
+    if slow:
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
 
 
 def pytest_report_header(config: pytest.Config) -> str:

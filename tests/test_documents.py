@@ -1,6 +1,6 @@
-"""Tests of the documents: links and names exist, examples run, and the steps of how-tos work.
+"""Examples and how-tos work: their steps are executed on a copy of the source tree.
 
-A code block whose info string has a second word is executed on a copy of the source tree:
+A code block whose info string has a second word is executed:
 
     python run             the block is run
     console run            every line, without its `$ `, is run
@@ -10,206 +10,21 @@ A code block whose info string has a second word is executed on a copy of the so
 """
 
 import os
-import re
 import shlex
 import shutil
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from importlib import import_module
-from importlib.metadata import Distribution, distribution, requires
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
-from typer.main import get_command
 
-from agents.core.event_codec import EVENT_SCHEMA_VERSIONS
-from bot.cli.main import COMMANDS
-from bot.config.settings import Settings
+from tests.document_rules import PACKAGES, ROOT, Document, Fence, find_documents
+from tests.slow_cases import slow_unless
 
-ROOT = Path(__file__).parent.parent
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-ADRS = sorted((ROOT / "docs" / "adr").glob("*.md"))
-HEADINGS = ["Context", "Decision", "Consequences", "Rejected", "Binds"]
-PACKAGES = ("agents", "bot", "channels", "storage")
 COPIED_NAMES = (*PACKAGES, "tests", "pyproject.toml", ".env.example", "handrail.example.toml")
-
-FENCE = re.compile(r"^```(\S*)[ ]?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"\]\(([^)\s]+)\)")
-CODE = re.compile(r"`([^`\n]+)`")
-TREE_PATH = re.compile(rf"(?:{'|'.join(PACKAGES)}|tests|docs|\.ci)(?:/[\w.*-]+)+")
-TOP_FILE = re.compile(r"[\w.-]+\.(?:md|toml|lock)|Makefile|Procfile|LICENSE|\.env\.example")
-USER_FILES = {"handrail.toml", "commands.toml", "instructions.md"}
-COMMAND = re.compile(r"(?:^|[\s`]|bin/)handrail ([a-z]+)(?: ([a-z]+))?")  # `/handrail` alone is Slack's
-
-document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-adr = pytest.mark.parametrize("path", ADRS, ids=lambda path: path.stem)
-
-
-@dataclass(frozen=True)
-class Fence:
-    """Code block of a document. `action` is the rest of its info string after the language."""
-
-    language: str
-    action: str
-    text: str
-
-
-def parse_fences(path: Path) -> list[Fence]:
-    return [Fence(*match.groups()) for match in FENCE.finditer(path.read_text(encoding="utf-8"))]
-
-
-def read_prose(path: Path) -> str:
-    """Return the document without its code blocks."""
-    return FENCE.sub("", path.read_text(encoding="utf-8"))
-
-
-# Paths and names in documents
-
-
-@document
-def test_relative_links_lead_to_files(path: Path) -> None:
-    targets = [target for target in LINK.findall(read_prose(path)) if "://" not in target]
-    assert [t for t in targets if not (path.parent / t.partition("#")[0]).exists()] == []
-
-
-@document
-def test_named_paths_exist(path: Path) -> None:
-    created = {fence.action.removeprefix("file ") for fence in parse_fences(path) if fence.action.startswith("file ")}
-    named = {name for name in CODE.findall(read_prose(path)) if TREE_PATH.fullmatch(name) or TOP_FILE.fullmatch(name)}
-    assert [name for name in sorted(named - created - USER_FILES) if not any(ROOT.glob(name))] == []
-
-
-@document
-def test_document_names_no_package_registry_or_local_folder(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    registries = ("pypi", "pythonhosted", "npmjs", "debian")
-    assert re.findall(rf"\b\w*(?:{'|'.join(registries)})\w*\.(?:org|com|net)\b", text) == []
-    assert re.findall(r"(?<![\w.])/(?:work|root|home|tmp)/", text) == []
-
-
-@document
-def test_named_commands_exist(path: Path) -> None:
-    typed = [line for line in read_code(path).splitlines() if line.startswith("$ ")]
-    for name, subcommand in COMMAND.findall("\n".join([read_prose(path), *typed])):
-        assert name in COMMANDS, f"handrail {name}"
-        subcommands = list_subcommands(name)
-        assert not (subcommands and subcommand) or subcommand in subcommands, f"handrail {name} {subcommand}"
-
-
-def list_subcommands(name: str) -> set[str]:
-    """Return the commands of a group, or nothing if the command is not a group."""
-    module, _, variable = COMMANDS[name].location.partition(":")
-    return set(getattr(get_command(getattr(import_module(module), variable or "app")), "commands", ()))
-
-
-@document
-def test_named_make_targets_exist(path: Path) -> None:
-    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    named = re.findall(r"`make ([a-z]+)", read_prose(path)) + re.findall(
-        r"^\$? ?make ([a-z]+)", read_code(path), re.MULTILINE
-    )
-    assert sorted(set(named) - set(targets)) == []
-
-
-def read_code(path: Path) -> str:
-    return "\n".join(fence.text for fence in parse_fences(path))
-
-
-@document
-def test_variables_in_tables_are_settings(path: Path) -> None:
-    rows = [line for line in read_prose(path).splitlines() if line.startswith("|")]
-    named = {name for row in rows for name in CODE.findall(row) if re.fullmatch(r"[A-Z]+(?:_[A-Z]+)+", name)}
-    assert sorted(named - {field.upper() for field in Settings.model_fields}) == []
-
-
-def test_architecture_document_stays_short() -> None:
-    assert len((ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").splitlines()) <= 150
-
-
-# The glossary and the ADRs
-
-
-def test_glossary_words_are_in_the_files_they_name() -> None:
-    rows = re.findall(
-        r"^\| (\S[^|]*) \| [^|]+ \| `(\w+)` in `([^`]+)` \|$", read_prose(ROOT / "docs/glossary.md"), re.MULTILINE
-    )
-    words = [word for word, _, _ in rows]
-    assert len(words) == len(set(words)) > 30
-    for word, name, file in rows:
-        assert re.search(rf"\b{name}\b", (ROOT / file).read_text(encoding="utf-8")), f"{word}: no {name} in {file}"
-
-
-@pytest.mark.parametrize("event", sorted(EVENT_SCHEMA_VERSIONS))
-def test_adr_explains_the_name_of_every_event(event: str) -> None:
-    assert f"`{event}`" in read_prose(ROOT / "docs/adr/0013-event-names.md")
-
-
-@adr
-def test_adr_has_five_headings_and_30_to_40_lines(path: Path) -> None:
-    lines = path.read_text(encoding="utf-8").splitlines()
-    assert lines[0].startswith(f"# {path.name[:4]} ")
-    assert [line.removeprefix("## ") for line in lines if line.startswith("## ")] == HEADINGS
-    assert 30 <= len(lines) <= 40
-
-
-def test_adrs_are_numbered_without_a_gap() -> None:
-    assert [path.name[:4] for path in ADRS] == [f"{number:04}" for number in range(1, len(ADRS) + 1)]
-
-
-# Licences
-
-
-def licence_text(package: Distribution) -> str:
-    """Return the licence expression and the licence classifiers of a package."""
-    metadata = package.metadata
-    classifiers = [c for c in metadata.get_all("Classifier") or [] if c.startswith("License")]
-    return " ".join([metadata.get("License-Expression") or metadata.get("License") or "", *classifiers])
-
-
-def test_licences_are_those_named_in_the_adr() -> None:
-    rows = re.findall(
-        r"^\| ([a-z0-9-]+) \| ([A-Z]\w+) \|", read_prose(ROOT / "docs/adr/0012-dependencies.md"), re.MULTILINE
-    )
-    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
-    assert {re.split(r"[^\w.-]", requirement)[0] for requirement in declared} == {name for name, _ in rows}
-    assert [name for name, named in rows if named not in licence_text(distribution(name))] == []
-
-
-def test_no_dependency_has_a_gpl_licence() -> None:
-    licences = {name: licence_text(distribution(name)) for name in transitive_dependencies("handrail")}
-    assert len(licences) > 20
-    suspect = {name for name, text in licences.items() if re.search(r"GPL|General Public", text) or not text}
-    assert suspect == {"psycopg", "psycopg-binary", "psycopg-pool"}, "the LGPL permits importing an unmodified package"
-
-
-def transitive_dependencies(name: str) -> set[str]:
-    """Return the package and all packages that it requires, directly or not."""
-    found: set[Requirement] = set()
-    unvisited = [Requirement(name)]
-    while unvisited:
-        for requirement in direct_requirements(unvisited.pop()) - found:
-            found.add(requirement)
-            unvisited.append(requirement)
-    return {requirement.name.lower() for requirement in found}
-
-
-def direct_requirements(package: Requirement) -> set[Requirement]:
-    """Return the package's requirements in this environment, including those of the requested extras."""
-    requirements = map(Requirement, requires(package.name) or [])
-    return {r for r in requirements if any(is_required(r, extra) for extra in (*package.extras, ""))}
-
-
-def is_required(requirement: Requirement, extra: str) -> bool:
-    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
-
-
-# Examples and how-tos, executed on a copy of the source tree
-
-WITH_ACTIONS = [path for path in DOCUMENTS if any(fence.action for fence in parse_fences(path))]
+WITH_ACTIONS = [document for document in find_documents() if any(fence.action for fence in document.fences)]
+QUICK_PAGES = ("README.md", "add-a-tool.md")
 
 
 @pytest.fixture
@@ -224,9 +39,13 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("path", WITH_ACTIONS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_steps_of_a_document_work(path: Path, tree: Path) -> None:
-    for fence in parse_fences(path):
+@pytest.mark.parametrize(
+    "document",
+    slow_unless(lambda document: document.path.name in QUICK_PAGES, WITH_ACTIONS),
+    ids=lambda document: str(document.path.relative_to(ROOT)),
+)
+def test_steps_of_a_document_work(document: Document, tree: Path) -> None:
+    for fence in document.fences:
         execute(fence, tree)
 
 
@@ -258,7 +77,7 @@ def parse_commands(fence: Fence) -> Iterator[list[str]]:
 def run(command: list[str], tree: Path) -> None:
     """Run a command that imports the code of this tree, even if the command is installed elsewhere."""
     variables = {"PATH": os.defpath, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
-    result = subprocess.run(command, cwd=tree, env=variables, capture_output=True, text=True, check=False, timeout=120)
+    result = subprocess.run(command, cwd=tree, env=variables, capture_output=True, text=True, check=False, timeout=240)
     assert result.returncode == 0, f"{shlex.join(command)}\n{result.stdout}{result.stderr}"
 
 
