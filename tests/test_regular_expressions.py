@@ -14,6 +14,7 @@ import pytest
 from agents.core.commands import _compile_pattern
 from agents.core.visible_text import escape_hidden_characters
 from agents.registry import load_registry
+from tests.slow_cases import slow
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(
@@ -231,6 +232,8 @@ def test_other_modules_use_literal_expressions_only() -> None:
     assert built <= set(BUILT_FROM_PARTS)
 
 
-@pytest.mark.parametrize(("pattern", "method"), [(r"[\s.!?]+$", "sub"), (r"\s*x?\s*y", "fullmatch")])
+@pytest.mark.parametrize(
+    ("pattern", "method"), [pytest.param(r"[\s.!?]+$", "sub", marks=slow), (r"\s*x?\s*y", "fullmatch")]
+)
 def test_search_detects_quadratic_expressions(pattern: str, method: str) -> None:
     assert slow_texts(RegexUse("here", pattern, 0, method))

@@ -10,6 +10,7 @@ import pytest
 
 from tests.databases import DATABASES, drop_if_server_outlives_tests
 from tests.harness import bot as bot_harness
+from tests.slow_cases import slow_after_first
 
 RunBot = Callable[..., AbstractAsyncContextManager[bot_harness.BotHarness]]
 
@@ -29,8 +30,13 @@ BOT_SETUPS: Mapping[str, BotSetup] = {
 }
 
 
-@pytest.fixture(params=BOT_SETUPS)
+on_every_setup = pytest.mark.parametrize("bot_setup", BOT_SETUPS, indirect=True)
+"""Parametrization of a test for which database and job queue matter: it runs with each setup, also without `--all`."""
+
+
+@pytest.fixture(params=slow_after_first(BOT_SETUPS))
 def bot_setup(request: pytest.FixtureRequest) -> BotSetup:
+    """Return SQLite, and with `--all` also PostgreSQL with and without the job queue."""
     return BOT_SETUPS[request.param]
 
 

@@ -15,6 +15,7 @@ from agents.core.steps import DoneForNow
 from agents.core.values import person_address
 from bot.execution.tools.runner import MAX_TOOL_ATTEMPTS
 from storage.database.database import Database
+from tests.bot.conftest import on_every_setup
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.bot import RecordingChannel
@@ -103,6 +104,7 @@ async def test_once_call_is_repeated_only_if_a_person_decides_so(database_url: s
         assert "ToolOutcomeUnknown" in await harness.event_types(thread_id)
 
 
+@on_every_setup
 async def test_request_stays_open_across_a_restart(database_url: str, running_bot) -> None:
     ship = {"intent": "ship", "tag": "v1"}
     async with running_bot(Database.open(database_url), ScriptedModel(ship)) as harness:
@@ -115,6 +117,7 @@ async def test_request_stays_open_across_a_restart(database_url: str, running_bo
         await harness.check_replay(thread_id)
 
 
+@on_every_setup
 async def test_accepted_message_is_processed_after_a_restart(database_url: str, running_bot) -> None:
     async with running_bot(Database.open(database_url), ScriptedModel()) as harness:
         await harness.crash()
@@ -123,6 +126,7 @@ async def test_accepted_message_is_processed_after_a_restart(database_url: str, 
         await harness.wait_until_at_rest(thread_id)
 
 
+@on_every_setup
 async def test_unsent_card_is_sent_after_a_restart(database_url: str, running_bot) -> None:
     unavailable, available = RecordingChannel("terminal"), RecordingChannel("terminal")
     unavailable.planned_errors = [Unavailable("away")]

@@ -12,6 +12,7 @@ from agents.core.values import Address
 from bot.services.answer_notices import describe_recorded_answer
 from bot.services.roster import Roster
 from storage.database.database import Database
+from tests.bot.conftest import on_every_setup
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.bot import RecordingChannel
 from tests.harness.channels import channels_by_scheme
@@ -33,6 +34,7 @@ def roster_with_phones(rules: tuple[Rule, ...]) -> Roster:
     return Roster({"helper": helper}, Policy(rules=rules, people=people))
 
 
+@on_every_setup
 async def test_expiry_runs_nothing_and_the_model_sees_a_timeout(database: Database, running_bot) -> None:
     model = ScriptedModel(SHIP, DONE)
     async with running_bot(database, model, rules=rules_with_terms(expires=1800)) as harness:
@@ -58,6 +60,7 @@ async def test_answer_just_before_expiry_counts(database: Database, running_bot)
         assert len(harness.tool_call_recorder.runs) == 1
 
 
+@on_every_setup
 async def test_expiry_during_a_downtime_is_recorded_at_the_next_start(database_url: str, running_bot) -> None:
     async with running_bot(
         Database.open(database_url), ScriptedModel(SHIP), rules=rules_with_terms(expires=60)
@@ -134,6 +137,7 @@ async def test_message_while_a_request_is_open_gets_a_notice(database: Database,
         await harness.check_replay(thread_id)
 
 
+@on_every_setup
 async def test_reminder_resends_card_and_escalation_sends_it_to_others(database: Database, running_bot) -> None:
     rules = rules_with_terms(remind=(60,), escalate=(EscalationStep(after=120, to=Address("role:release"), via="sms"),))
     sms = RecordingChannel("sms")

@@ -23,6 +23,7 @@ from agents.llm.base import Model
 from agents.llm.offline.model import CommandModel
 from agents.llm.openai.model import OpenAIModel
 from storage.database.database import Database
+from tests.bot.conftest import on_every_setup
 from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness import bot as bot_harness
@@ -75,6 +76,7 @@ async def list_side_effects(harness: BotHarness) -> list[str]:
     return [action for _, action in harness.tool_call_recorder.runs if action != "look"]
 
 
+@on_every_setup
 async def test_delegate_asks_for_approval_and_delegator_replies(database: Database, run_bot_with_delegation) -> None:
     model, terminal = ScriptedModel(ASK_HELPER, SHIP, HELPER_REPLY, FINAL_REPLY), RecordingChannel("terminal")
     async with run_bot_with_delegation(database, model, channels={"terminal": terminal}) as harness:

@@ -19,7 +19,7 @@ from storage.event_store import list_thread_states, load_uncached
 from storage.outbox import list_pending, list_pending_for
 from storage.replay import replay
 from storage.requests import list_requests
-from tests.bot.conftest import BotSetup
+from tests.bot.conftest import BotSetup, on_every_setup
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.bot import BotHarness, RecordingChannel
@@ -163,6 +163,7 @@ async def test_thread_with_unreadable_events_is_shown_as_paused(
         await check_other_threads_work(harness)
 
 
+@on_every_setup
 async def test_unreadable_thread_does_not_block_timers_of_others(
     database_url: str, running_bot, clock: FakeClock
 ) -> None:
@@ -233,6 +234,7 @@ async def test_unreadable_outbox_message_is_rebuilt_from_events(
     assert [message.text for _, message, _ in terminal.sent] == ["Done."]
 
 
+@on_every_setup
 async def test_message_of_an_unreadable_thread_stays_in_the_outbox(database: Database, running_bot) -> None:
     terminal = RecordingChannel("terminal")
     terminal.planned_errors = [Unavailable("away", retry_after=30)]

@@ -10,6 +10,7 @@ from agents.core.event_truncation import MAX_TEXT_BYTES
 from agents.core.requests import MAX_UNCOUNTED_ANSWERS, MAX_UNCOUNTED_ANSWERS_KEPT
 from agents.core.steps import Await, DoneForNow, RequestHumanInput
 from storage.database.database import Database
+from tests.bot.conftest import on_every_setup
 from tests.fakes.scripted_model import ScriptedModel
 
 SHIP = {"intent": "ship", "tag": "v1"}
@@ -23,6 +24,7 @@ ROUND_TRIP_EVENTS = [
 ]
 
 
+@on_every_setup
 async def test_approved_call_runs_once_and_a_reply_follows(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(SHIP, DONE)) as harness:
         thread_id = await harness.post_message("ship v1")
@@ -35,6 +37,7 @@ async def test_approved_call_runs_once_and_a_reply_follows(database: Database, r
         await harness.check_replay(thread_id)
 
 
+@on_every_setup
 async def test_approval_round_trip_needs_nine_commits_or_fewer(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(SHIP, DONE)) as harness:
         thread_id = await harness.post_message("ship v1")
@@ -110,6 +113,7 @@ async def test_long_texts_are_truncated_when_appended(database: Database, runnin
         await harness.check_replay(thread_id)
 
 
+@on_every_setup
 async def test_one_of_100_concurrent_answers_wins(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(SHIP, DONE)) as harness:
         thread_id = await harness.post_message("ship v1")
@@ -155,6 +159,7 @@ async def test_message_while_an_approval_is_open_never_approves(database: Databa
         assert harness.tool_call_recorder.runs == []
 
 
+@on_every_setup
 async def test_new_instruction_supersedes_the_open_approval(database: Database, running_bot) -> None:
     model = ScriptedModel(SHIP, {"intent": "ship", "tag": "v2"})
     async with running_bot(database, model) as harness:
@@ -185,6 +190,7 @@ async def test_new_message_reopens_a_finished_thread(database: Database, running
         )
 
 
+@on_every_setup
 async def test_await_step_ends_at_its_time(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(Await(seconds=600, reason="patience"), DONE)) as harness:
         thread_id = await harness.post_message("wait a bit")

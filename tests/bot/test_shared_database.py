@@ -21,7 +21,8 @@ from storage.inbox import IdempotencyClaim
 from tests.fakes.clock import FakeClock
 from tests.fakes.postgres_proxy import postgres_proxy
 from tests.fakes.scripted_model import ScriptedModel
-from tests.harness.bot import WAIT_TIMEOUT_SECONDS, BotHarness, running_bot
+from tests.harness.bot import BotHarness, running_bot
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
 from tests.harness.tools import ToolCallRecorder
 
 SHIP = {"intent": "ship", "tag": "v1"}

@@ -240,6 +240,43 @@ CRASH_CASES: tuple[CrashCase, ...] = (
 JOB_CRASH_CASES: tuple[CrashCase, ...] = tuple(_job_cases())
 LOST_COMMIT_CASES: tuple[LostCommitCase, ...] = tuple(_lost_commit_cases())
 
+QUICK_CASES = frozenset(
+    {
+        ("request read", "once"),
+        ("after the commit of ThreadStarted", "once"),
+        ("response ready", "once"),
+        ("wake-up lost after ToolSucceeded", "once"),
+        ("CallModel started", "once"),
+        ("Prefetch started", "prefetch"),
+        ("RunTool started", "once"),
+        ("RecoverTool started", "verifiable"),
+        ("before the commit of StepChosen", "once"),
+        ("after the commit of ToolStarted", "once"),
+        ("pay done", "once"),
+        ("ship done", "idempotent"),
+        ("before the commit of ToolFailed", "failing"),
+        ("after the commit of ToolSucceeded", "read"),
+        ("after sending card", "idempotent"),
+        ("before the commit of RequestShown", "idempotent"),
+        ("after the commit of RequestAnswered", "question"),
+        ("after sending card update", "idempotent"),
+        ("before the commit of MessageSent", "once"),
+        ("before the commit of TimerFired", "timer"),
+        ("advance job done", "once"),
+        ("deliver job done", "once"),
+        ("lost result of the commit of RequestAnswered", "idempotent"),
+        ("lost result of the commit of ToolStarted", "once"),
+        ("lost result of the commit of MessageSent", "once"),
+    }
+)
+"""Kill point and task of the cases that run without `--all`: one for each distinct place."""
+
+
+def is_quick(case: CrashCase) -> bool:
+    """Return whether a case runs without `--all`."""
+    return (case.kill_point, case.task) in QUICK_CASES
+
+
 SEPARATE_TESTS_BY_NUMBER: Mapping[int, str] = {
     12: "test_races.py: test_one_of_two_decisions_and_an_expiry_wins",
     13: "test_failover.py: test_one_of_two_clock_processes_fires_a_timer",

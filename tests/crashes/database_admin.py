@@ -74,10 +74,10 @@ class PostgresAdmin:
     def copy(self, url: str, name: str) -> str:
         copy_url = self.create_empty(url, name)
         dump = subprocess.run(
-            [POSTGRES_BIN_DIR / "pg_dump", conninfo(url)], check=True, capture_output=True, timeout=60
+            [POSTGRES_BIN_DIR / "pg_dump", conninfo(url)], check=True, capture_output=True, timeout=90
         )
         psql = [POSTGRES_BIN_DIR / "psql", "--quiet", "--set=ON_ERROR_STOP=1", conninfo(copy_url)]
-        subprocess.run(psql, check=True, input=dump.stdout, stdout=subprocess.DEVNULL, timeout=60)
+        subprocess.run(psql, check=True, input=dump.stdout, stdout=subprocess.DEVNULL, timeout=90)
         return copy_url
 
     def copy_idle(self, url: str, name: str) -> str:

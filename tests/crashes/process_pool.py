@@ -12,9 +12,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
+
 ROOT = Path(__file__).parents[2]
-WAIT_TIMEOUT_SECONDS = 90.0
-"""Timeout of every wait. It is reached only if a test fails."""
 
 
 @dataclass

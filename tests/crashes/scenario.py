@@ -14,9 +14,11 @@ from storage.jobs.recovery import HEARTBEAT_TIMEOUT_SECONDS
 from tests.crashes.database_admin import database_admin
 from tests.crashes.journals import Journals
 from tests.crashes.kill_points import KillPoint
-from tests.crashes.process_pool import WAIT_TIMEOUT_SECONDS, PooledProcess, ProcessPool, wait_until
+from tests.crashes.process_pool import PooledProcess, ProcessPool, wait_until
 from tests.crashes.snapshot import SystemSnapshot, count_events, snapshot_connection, unfinished_thread_ids
 from tests.databases import DATABASES
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
+from tests.slow_cases import slow_unless
 
 PROCESS_LAYOUTS: Mapping[str, tuple[str, ...]] = {
     "one process": ("up",),
@@ -41,6 +43,12 @@ def deployment_id(deployment: tuple[str, str]) -> str:
     """Return the id of a deployment in test names."""
     database, layout = deployment
     return f"{layout} on {database}"
+
+
+def quick_on(database: str) -> pytest.MarkDecorator:
+    """Parametrize a test with each database. The test is slow on all but this one."""
+    parameters = slow_unless(lambda deployment: deployment[0] == database, SINGLE_PROCESS_DEPLOYMENTS)
+    return pytest.mark.parametrize("scenario", parameters, ids=deployment_id, indirect=True)
 
 
 multi_process = pytest.mark.parametrize("scenario", MULTI_PROCESS_DEPLOYMENTS, ids=deployment_id, indirect=True)

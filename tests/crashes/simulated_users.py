@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Self
 
-from tests.crashes.process_pool import WAIT_TIMEOUT_SECONDS, wait_until
+from tests.crashes.process_pool import wait_until
 from tests.crashes.retrying_client import HttpResponse, RetryingClient, ScenarioEnded
 from tests.crashes.scenario import CrashScenario
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
 
 Json = Any
 CONFLICT = 409

@@ -21,6 +21,7 @@ from tests.crashes.scenario import CrashScenario
 from tests.crashes.simulated_users import TASKS, ConcurrentUsers, requester_and_responder, task_function
 from tests.crashes.snapshot import LoggedRow, SystemSnapshot
 from tests.databases import DATABASES
+from tests.slow_cases import slow_after_first
 
 thread_table, event_table, request_table, outbox_table, inbox_table, conversation_table = (
     kind.__table__ for kind in (ThreadRow, EventRow, RequestRow, OutboxRow, InboxRow, ConversationRow)
@@ -78,7 +79,7 @@ def _row_conditions(logged: LoggedRow) -> tuple[Any, Any]:
     return event_table.c.thread_id == logged.thread_id, event_table.c.seq == logged.seq
 
 
-@pytest.fixture(scope="module", params=DATABASES)
+@pytest.fixture(scope="module", params=slow_after_first(DATABASES))
 def complete_scenario(
     request: pytest.FixtureRequest, process_pool: ProcessPool, tmp_path_factory: pytest.TempPathFactory
 ) -> CrashScenario:

@@ -1,5 +1,6 @@
 """kill -9 at every named point between two writes: nothing is lost, and only repeatable work is repeated."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,15 +11,18 @@ from tests.crashes.crash_cases import (
     CRASH_CASES,
     JOB_CRASH_CASES,
     LOST_COMMIT_CASES,
+    QUICK_CASES,
     SEPARATE_TESTS_BY_NUMBER,
     CrashCase,
     LostCommitCase,
+    is_quick,
 )
 from tests.crashes.process_pool import wait_until
-from tests.crashes.scenario import CrashScenario, deployment_id
+from tests.crashes.scenario import SINGLE_PROCESS_DEPLOYMENTS, CrashScenario, deployment_id
 from tests.crashes.simulated_users import TASKS, ConcurrentUsers, requester_and_responder, task_function
 from tests.crashes.snapshot import SystemSnapshot
 from tests.crashes.tool_calls import tool_call_histories
+from tests.slow_cases import spread
 
 
 def expected_last_types(case: CrashCase) -> tuple[str | None, ...]:
@@ -35,13 +39,22 @@ def expected_last_types(case: CrashCase) -> tuple[str | None, ...]:
     return types
 
 
-@pytest.mark.parametrize("case", CRASH_CASES, ids=[case.name for case in CRASH_CASES])
+def id_of(value: CrashCase | tuple[str, str]) -> str:
+    return value.name if isinstance(value, CrashCase) else deployment_id(value)
+
+
+def on_deployments(cases: Sequence[CrashCase], deployments: Sequence[tuple[str, str]] = SINGLE_PROCESS_DEPLOYMENTS):
+    """Parametrize a test with each case on each deployment; the quick cases alternate between them."""
+    parameters = spread(cases, deployments, is_quick)
+    return pytest.mark.parametrize(("case", "scenario"), parameters, ids=id_of, indirect=["scenario"])
+
+
+@on_deployments(CRASH_CASES)
 def test_restart_after_kill_at_named_point_recovers(case: CrashCase, scenario: CrashScenario) -> None:
     assert_recovery_after_kill(case, scenario)
 
 
-@pytest.mark.parametrize("scenario", [("postgresql", "one process")], ids=deployment_id, indirect=True)
-@pytest.mark.parametrize("case", JOB_CRASH_CASES, ids=[case.name for case in JOB_CRASH_CASES])
+@on_deployments(JOB_CRASH_CASES, [("postgresql", "one process")])
 def test_job_of_killed_process_is_done_again_or_found_done(case: CrashCase, scenario: CrashScenario) -> None:
     assert_recovery_after_kill(case, scenario)
 
@@ -66,7 +79,7 @@ def assert_recovery_after_kill(case: CrashCase, scenario: CrashScenario) -> None
     check_recovered(scenario.take_snapshot(at_kill), case)
 
 
-@pytest.mark.parametrize("case", LOST_COMMIT_CASES, ids=[case.name for case in LOST_COMMIT_CASES])
+@on_deployments(LOST_COMMIT_CASES)
 def test_lost_commit_result_is_neither_forgotten_nor_repeated(case: LostCommitCase, scenario: CrashScenario) -> None:
     alice, bob = requester_and_responder(scenario)
     scenario.start(case.kill_point)
@@ -104,6 +117,12 @@ def side_effect_count(snapshot: SystemSnapshot, case: CrashCase) -> int:
 def test_each_of_the_18_crash_points_has_a_test() -> None:
     covered = {case.number for case in (*CRASH_CASES, *LOST_COMMIT_CASES)}
     assert covered | SEPARATE_TESTS_BY_NUMBER.keys() == set(range(1, 19))
+
+
+def test_quick_cases_exist_and_cover_the_groups() -> None:
+    quick = [case for case in (*CRASH_CASES, *JOB_CRASH_CASES, *LOST_COMMIT_CASES) if is_quick(case)]
+    assert {(case.kill_point, case.task) for case in quick} == QUICK_CASES
+    assert {case.number for case in quick} >= {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 14, 18}
 
 
 @pytest.mark.parametrize("test_id", SEPARATE_TESTS_BY_NUMBER.values())

@@ -16,6 +16,7 @@ from tests.crashes.scenario import SHORT_HEARTBEAT_TIMEOUT_SECONDS, CrashScenari
 from tests.crashes.simulated_users import ConcurrentUsers, requester_and_responder, task_function
 from tests.crashes.snapshot import SystemSnapshot
 from tests.crashes.tool_calls import tool_call_histories
+from tests.slow_cases import slow
 
 ROUND_TRIP_COUNT = 200
 PAGER_COUNT = 20
@@ -60,6 +61,7 @@ def check_all_done(snapshot: SystemSnapshot) -> None:
     assert len(approvals) == ROUND_TRIP_COUNT
 
 
+@slow  # random kills of several processes, and the takeover below, are quicker
 def test_worker_killed_under_load_leaves_each_tool_run_once(
     scenario: CrashScenario,
 ) -> None:
@@ -75,6 +77,7 @@ def test_worker_killed_under_load_leaves_each_tool_run_once(
     }
 
 
+@slow  # one suspended worker below is quicker
 def test_suspended_worker_changes_nothing_when_resumed(
     scenario: CrashScenario,
 ) -> None:
@@ -120,11 +123,11 @@ def suspend_and_resume(scenario: CrashScenario, kill_point: str, task: str) -> S
 @pytest.mark.parametrize(
     ("kill_point", "effect", "outcome_requests"),
     [
-        ("model answered", "once", 0),
-        ("RunTool started", "once", 0),
-        ("after the commit of ToolStarted", "once", 1),
+        pytest.param("model answered", "once", 0, marks=slow),
+        pytest.param("RunTool started", "once", 0, marks=slow),
+        pytest.param("after the commit of ToolStarted", "once", 1, marks=slow),
         ("before the commit of ToolSucceeded", "verifiable", 0),
-        ("before sending card update", "idempotent", 0),
+        pytest.param("before sending card update", "idempotent", 0, marks=slow),
     ],
 )
 def test_resumed_worker_does_not_overwrite_new_owner(
@@ -142,7 +145,12 @@ def test_one_of_two_clock_processes_fires_a_timer(scenario: CrashScenario) -> No
 
 
 @pytest.mark.parametrize(
-    ("effect", "runs", "outcome_requests"), [("idempotent", 2, 0), ("verifiable", 1, 0), ("once", 1, 1)]
+    ("effect", "runs", "outcome_requests"),
+    [
+        pytest.param("idempotent", 2, 0, marks=slow),
+        pytest.param("verifiable", 1, 0, marks=slow),
+        ("once", 1, 1),
+    ],
 )
 def test_another_worker_takes_over_after_a_kill(
     effect: str, runs: int, outcome_requests: int, scenario: CrashScenario

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from signal import SIGKILL
 from typing import Any
 
-from tests.crashes.process_pool import ROOT, WAIT_TIMEOUT_SECONDS
+from tests.crashes.process_pool import ROOT
 from tests.crashes.retrying_client import RetryingClient
-from tests.crashes.scenario import CrashScenario
+from tests.crashes.scenario import CrashScenario, quick_on
 from tests.crashes.simulated_users import requester_and_responder
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
 
 
 @contextmanager
@@ -37,6 +38,7 @@ def read_announcement(process: subprocess.Popen[bytes]) -> Any:
     return json.loads(process.stdout.readline())
 
 
+@quick_on("sqlite")
 def test_separate_process_dies_and_another_continues(scenario: CrashScenario) -> None:
     with running_process(scenario, "--kill-point=after the commit of ThreadStarted") as process:
         port = read_announcement(process)["port"]
@@ -50,6 +52,7 @@ def test_separate_process_dies_and_another_continues(scenario: CrashScenario) ->
     assert RetryingClient(scenario, "alice").get(f"/v1/threads/{thread}")["status"] == "done"
 
 
+@quick_on("postgresql")
 def test_kill_point_kills_one_process_once(scenario: CrashScenario) -> None:
     alice, _ = requester_and_responder(scenario)
     scenario.start("look done")

@@ -12,8 +12,9 @@ import pytest
 from tests.crashes.agent_under_test import APPROVAL_EXPIRY_SECONDS, gate_path
 from tests.crashes.checker import find_violations
 from tests.crashes.retrying_client import RetryingClient
-from tests.crashes.scenario import CrashScenario
+from tests.crashes.scenario import CrashScenario, quick_on
 from tests.crashes.simulated_users import ConcurrentUsers, Responder, requester_and_responder
+from tests.slow_cases import slow_after_first
 
 REQUEST_COUNT = 12
 MAX_ROUNDS = 20
@@ -70,11 +71,14 @@ def open_requests(scenario: CrashScenario, round_number: int) -> list[Any]:
 def decide(responder: Responder, requests: list[Any], barrier: threading.Barrier) -> None:
     """Answer each request at the same moment as the other person."""
     for request in requests:
-        barrier.wait(10)
+        barrier.wait(90)
         responder.answer_request(request)
 
 
-@pytest.mark.parametrize("kill_point", ["before the commit of RequestAnswered", "after the commit of RequestAnswered"])
+@pytest.mark.parametrize(
+    "kill_point", slow_after_first(["after the commit of RequestAnswered", "before the commit of RequestAnswered"])
+)
+@quick_on("sqlite")
 def test_one_decision_wins_after_kill_and_restart(kill_point: str, scenario: CrashScenario) -> None:
     alice, bob = requester_and_responder(scenario)
     carol = Responder(RetryingClient(scenario, "carol"), should_approve=lambda _request: False)
@@ -92,8 +96,11 @@ def test_one_decision_wins_after_kill_and_restart(kill_point: str, scenario: Cra
     assert len({entry["key"] for entry in snapshot.side_effects}) == approved_count
 
 
-@pytest.mark.parametrize("kill_point", ["before the commit of ThreadCancelled", "after the commit of ThreadCancelled"])
-@pytest.mark.parametrize("command", ["ship", "pay", "ask"])
+@pytest.mark.parametrize(
+    "kill_point", slow_after_first(["after the commit of ThreadCancelled", "before the commit of ThreadCancelled"])
+)
+@pytest.mark.parametrize("command", slow_after_first(["pay", "ship", "ask"]))
+@quick_on("postgresql")
 def test_cancelled_thread_starts_nothing_after_kill(command: str, kill_point: str, scenario: CrashScenario) -> None:
     alice, bob = requester_and_responder(scenario)
     os.mkfifo(gate_path(scenario.folder))  # `pay` blocks at the gate until its process is killed

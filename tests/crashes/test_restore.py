@@ -11,14 +11,22 @@ from tests.crashes.agent_under_test import gate_path
 from tests.crashes.checker import find_violations
 from tests.crashes.crash_cases import TOOL_BY_EFFECT
 from tests.crashes.database_admin import database_admin
-from tests.crashes.scenario import CrashScenario
+from tests.crashes.scenario import CrashScenario, quick_on
 from tests.crashes.simulated_users import ConcurrentUsers, requester_and_responder, task_function
 from tests.crashes.tool_calls import tool_call_histories
+from tests.slow_cases import slow
 
 
 @pytest.mark.parametrize(
-    ("effect", "runs", "outcome_requests"), [("read", 2, 0), ("idempotent", 2, 0), ("verifiable", 1, 0), ("once", 1, 1)]
+    ("effect", "runs", "outcome_requests"),
+    [
+        pytest.param("read", 2, 0, marks=slow),
+        pytest.param("idempotent", 2, 0, marks=slow),
+        pytest.param("verifiable", 1, 0, marks=slow),
+        ("once", 1, 1),
+    ],
 )
+@quick_on("postgresql")
 def test_restored_backup_repeats_no_unrepeatable_call(
     effect: str, runs: int, outcome_requests: int, scenario: CrashScenario
 ) -> None:
@@ -48,6 +56,7 @@ def test_restored_backup_repeats_no_unrepeatable_call(
     assert [len(call.unknown_outcome_events) for call in tool_call_histories(snapshot)] == [outcome_requests]
 
 
+@quick_on("sqlite")
 def test_requests_before_the_backup_can_be_sent_again(scenario: CrashScenario) -> None:
     alice, _ = requester_and_responder(scenario)
     scenario.start()

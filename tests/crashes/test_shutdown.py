@@ -8,9 +8,10 @@ from tests.crashes.agent_under_test import gate_path
 from tests.crashes.checker import find_violations
 from tests.crashes.process_pool import wait_until
 from tests.crashes.retrying_client import RetryingClient
-from tests.crashes.scenario import CrashScenario
+from tests.crashes.scenario import CrashScenario, quick_on
 from tests.crashes.simulated_users import ConcurrentUsers, requester_and_responder
 from tests.crashes.tool_calls import tool_call_histories
+from tests.harness.time_limits import promised_seconds
 
 STOP_TIMEOUT_SECONDS = 10.0
 """Seconds within which a process must have stopped after SIGTERM."""
@@ -41,13 +42,16 @@ def is_rejecting_connections(scenario: CrashScenario) -> bool:
     return port is None or RetryingClient(scenario, "bob")._request_once(port, "GET", "/v1/threads", None, None) is None
 
 
+@quick_on("postgresql")
 def test_sigterm_lets_a_tool_finish_and_rejects_new_requests(scenario: CrashScenario) -> None:
     gate = start_blocked_payment(scenario)
     scenario.send_signal(SIGTERM)
     wait_until(lambda: is_rejecting_connections(scenario), lambda: "the process still accepts connections")
     assert not scenario.has_exited_process
     gate.write_bytes(b"go on")
-    assert [process.wait(STOP_TIMEOUT_SECONDS) for process in scenario.processes] == [0] * len(scenario.processes)
+    assert [process.wait(promised_seconds(STOP_TIMEOUT_SECONDS)) for process in scenario.processes] == [0] * len(
+        scenario.processes
+    )
     stopped = scenario.take_snapshot()
     assert [call.outcomes for call in tool_call_histories(stopped)] == [["done"]]
     scenario.start()
@@ -58,12 +62,13 @@ def test_sigterm_lets_a_tool_finish_and_rejects_new_requests(scenario: CrashScen
     assert find_violations(snapshot, is_work_finished=True) == []
 
 
+@quick_on("sqlite")
 def test_second_sigterm_stops_at_once_and_asks_about_the_call(scenario: CrashScenario) -> None:
     start_blocked_payment(scenario)
     scenario.send_signal(SIGTERM)
     wait_until(lambda: is_rejecting_connections(scenario), lambda: "the process still accepts connections")
     scenario.send_signal(SIGTERM)
-    assert 128 + SIGTERM in [process.wait(STOP_TIMEOUT_SECONDS) for process in scenario.processes]
+    assert 128 + SIGTERM in [process.wait(promised_seconds(STOP_TIMEOUT_SECONDS)) for process in scenario.processes]
     scenario.kill()
     check_outcome_question(scenario)
 

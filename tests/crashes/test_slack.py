@@ -9,10 +9,18 @@ import pytest
 from tests.crashes.checker import find_violations
 from tests.crashes.process_pool import wait_until
 from tests.crashes.retrying_client import RetryingClient
-from tests.crashes.scenario import SHORT_HEARTBEAT_TIMEOUT_SECONDS, CrashScenario, multi_process
+from tests.crashes.scenario import (
+    SHORT_HEARTBEAT_TIMEOUT_SECONDS,
+    SINGLE_PROCESS_DEPLOYMENTS,
+    CrashScenario,
+    deployment_id,
+    multi_process,
+    quick_on,
+)
 from tests.crashes.slack_scenario import OPS, SlackScenario, slack_scenario
 from tests.crashes.snapshot import SystemSnapshot
 from tests.fakes.slack.actor import InteractionFailed
+from tests.slow_cases import slow_after_first, spread
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,26 @@ def _decision_cases() -> Iterator[SlackCrashCase]:
 SLACK_CRASH_CASES = (*_request_cases(), *_decision_cases())
 
 
-@pytest.mark.parametrize("case", SLACK_CRASH_CASES, ids=str)
+def is_quick(case: SlackCrashCase) -> bool:
+    """Return whether a case runs without `--all`: one kill per step, transport and database."""
+    return (case.step, case.kill_point, case.occurrence) in {
+        ("start", "before the commit of ThreadStarted", 1),
+        ("start", "chat.postMessage done", 1),
+        ("card shown", "response ready", 1),
+        ("card shown", "after the commit of RequestAnswered", 1),
+    }
+
+
+def id_of(value: SlackCrashCase | tuple[str, str]) -> str:
+    return str(value) if isinstance(value, SlackCrashCase) else deployment_id(value)
+
+
+@pytest.mark.parametrize(
+    ("case", "scenario"),
+    spread(SLACK_CRASH_CASES, SINGLE_PROCESS_DEPLOYMENTS, is_quick),
+    ids=id_of,
+    indirect=["scenario"],
+)
 async def test_kill_loses_and_repeats_no_message(case: SlackCrashCase, scenario: CrashScenario) -> None:
     """SQLite runs over HTTP, PostgreSQL over Socket Mode where the kill point is reached there."""
     async with slack_scenario(
@@ -102,7 +129,8 @@ async def check_done_once(team: SlackScenario, message_count: int = 2) -> System
     return snapshot
 
 
-@pytest.mark.parametrize("kill_point", ["conversations.replies called", "conversations.replies done"])
+@quick_on("sqlite")
+@pytest.mark.parametrize("kill_point", slow_after_first(["conversations.replies done", "conversations.replies called"]))
 async def test_lookup_of_sent_messages_is_repeated_after_a_kill(kill_point: str, scenario: CrashScenario) -> None:
     async with slack_scenario(scenario, is_socket_mode=scenario.has_job_queue) as team:
         await team.start("chat.postMessage done")
@@ -117,7 +145,8 @@ async def test_lookup_of_sent_messages_is_repeated_after_a_kill(kill_point: str,
         await check_done_once(team)
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
+@quick_on("sqlite")
+@pytest.mark.parametrize("when", slow_after_first(["after", "before"]))
 async def test_rejected_click_is_explained_on_the_next_click(when: str, scenario: CrashScenario) -> None:
     """After the commit the ephemeral message is lost with the process: Slack does not repeat interactions."""
     kill_point = f"{when} the commit of RequestAnswered"
@@ -139,7 +168,8 @@ async def test_rejected_click_is_explained_on_the_next_click(when: str, scenario
         assert len(rejected) == {"before": 1, "after": 2}[when]
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
+@quick_on("postgresql")
+@pytest.mark.parametrize("when", slow_after_first(["after", "before"]))
 async def test_edit_is_handled_once_after_a_kill(when: str, scenario: CrashScenario) -> None:
     kill_point = f"{when} the commit of MessageEdited"
     async with slack_scenario(scenario, is_socket_mode=scenario.has_job_queue) as team:
@@ -158,6 +188,7 @@ async def test_edit_is_handled_once_after_a_kill(when: str, scenario: CrashScena
         assert len(list(snapshot.events_of_type("MessageEdited"))) == 1
 
 
+@quick_on("sqlite")
 async def test_unchanged_edit_records_only_its_dedup_keys(scenario: CrashScenario) -> None:
     async with slack_scenario(scenario, is_socket_mode=scenario.has_job_queue) as team:
         await team.start()
@@ -174,8 +205,12 @@ async def test_unchanged_edit_records_only_its_dedup_keys(scenario: CrashScenari
         assert [e.type for e in snapshot.events_of_type("MessageEdited", "MessageDeleted")] == ["MessageDeleted"]
 
 
+@quick_on("postgresql")
 @pytest.mark.parametrize(
-    "kill_point", ["chat.postMessage done", "before the commit of RequestShown", "after the commit of RequestShown"]
+    "kill_point",
+    slow_after_first(
+        ["chat.postMessage done", "before the commit of RequestShown", "after the commit of RequestShown"]
+    ),
 )
 async def test_http_thread_links_one_slack_conversation_after_a_kill(kill_point: str, scenario: CrashScenario) -> None:
     async with slack_scenario(scenario, is_socket_mode=scenario.has_job_queue) as team:

@@ -3,7 +3,7 @@
 from tests.crashes.agent_under_test import APPROVAL_EXPIRY_SECONDS
 from tests.crashes.checker import find_violations
 from tests.crashes.retrying_client import RetryingClient
-from tests.crashes.scenario import CrashScenario
+from tests.crashes.scenario import CrashScenario, quick_on
 from tests.crashes.simulated_users import CONFLICT, requester_and_responder
 from tests.crashes.snapshot import SystemSnapshot
 
@@ -25,6 +25,7 @@ def restart_late_twice(scenario: CrashScenario, offset_seconds: float) -> System
     return scenario.take_snapshot(before)
 
 
+@quick_on("postgresql")
 def test_approval_that_ran_out_during_downtime_expires_once(scenario: CrashScenario) -> None:
     alice, _ = requester_and_responder(scenario)
     scenario.start()
@@ -36,6 +37,7 @@ def test_approval_that_ran_out_during_downtime_expires_once(scenario: CrashScena
     assert find_violations(snapshot, is_work_finished=True) == []
 
 
+@quick_on("sqlite")
 def test_late_approval_is_rejected_before_expiry_is_reported(
     scenario: CrashScenario,
 ) -> None:
@@ -54,6 +56,7 @@ def test_late_approval_is_rejected_before_expiry_is_reported(
     assert find_violations(snapshot, is_work_finished=True) == []
 
 
+@quick_on("sqlite")
 def test_wait_that_ended_during_downtime_resumes_once(scenario: CrashScenario) -> None:
     alice, _ = requester_and_responder(scenario)
     scenario.start()
@@ -65,6 +68,7 @@ def test_wait_that_ended_during_downtime_resumes_once(scenario: CrashScenario) -
     assert find_violations(snapshot, is_work_finished=True) == []
 
 
+@quick_on("postgresql")
 def test_each_waiting_thread_wakes_once_after_weeks(scenario: CrashScenario) -> None:
     """Both offsets stay below thirty days, after which inbox rows are deleted and the checker would miss them."""
     alice, _ = requester_and_responder(scenario)
@@ -77,6 +81,7 @@ def test_each_waiting_thread_wakes_once_after_weeks(scenario: CrashScenario) -> 
     assert find_violations(snapshot, is_work_finished=True) == []
 
 
+@quick_on("sqlite")
 def test_new_process_does_not_fire_a_future_timer(scenario: CrashScenario) -> None:
     alice, _ = requester_and_responder(scenario)
     scenario.start()

@@ -46,6 +46,11 @@ class FakeClock:
         """Return the time in seconds, for measuring durations."""
         return self.time.timestamp()
 
+    @property
+    def sleeper_count(self) -> int:
+        """Number of sleepers that are not due yet."""
+        return sum(not due.is_set() for _, due in self._sleepers)
+
     def advance(self, **amount: float) -> None:
         """Advance the clock by keyword arguments of `timedelta`, and wake the sleepers that are due."""
         self.time += timedelta(**amount)

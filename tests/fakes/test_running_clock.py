@@ -23,7 +23,7 @@ async def test_sleep_ends_at_its_time_or_when_its_event_is_set() -> None:
     await clock.sleep(started_at + timedelta(seconds=0.05), asyncio.Event())
     assert clock.now() - started_at >= timedelta(seconds=0.05)
     wake_event.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(90):
         await clock.sleep(started_at + timedelta(hours=1), wake_event)
         await clock.sleep(None, wake_event)
 

@@ -30,8 +30,7 @@ from storage.database.database import Database
 from tests.harness import people
 from tests.harness.channels import channels_by_scheme
 from tests.harness.people import TOKENS, with_addresses, with_roles
-
-WAIT_TIMEOUT_SECONDS = 5.0
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
 
 
 def _api_addresses(key: str) -> tuple[str, ...]:

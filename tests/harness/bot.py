@@ -36,9 +36,9 @@ from tests.fakes.database_clock import DatabaseClock
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.channels import channels_by_scheme
 from tests.harness.people import PEOPLE
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
 from tests.harness.tools import ToolCallRecorder, build_tools
 
-WAIT_TIMEOUT_SECONDS = 20.0
 FAST_POLL_SECONDS = 0.05
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import httpx2
 
 from channels.terminal.client import LoggedEvent, TerminalClient, api_path
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
 
-WAIT_TIMEOUT_SECONDS = 20.0
 Json = Any
 
 

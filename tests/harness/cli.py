@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
+
 ROOT = Path(__file__).parents[2]
-WAIT_TIMEOUT_SECONDS = 60.0
-"""Limit for any expected output. It is reached only if a test fails."""
 
 PROGRAM = (sys.executable, "-m", "bot.cli")
 

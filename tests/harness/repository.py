@@ -34,6 +34,6 @@ class Repository:
 
     def run_git(self, *arguments: str) -> str:
         result = subprocess.run(
-            ["git", "-C", str(self.path), *arguments], capture_output=True, text=True, check=True, timeout=30
+            ["git", "-C", str(self.path), *arguments], capture_output=True, text=True, check=True, timeout=90
         )
         return result.stdout.strip()

@@ -12,7 +12,7 @@ from typing import IO
 
 import httpx2
 
-START_TIMEOUT_SECONDS = 20.0
+START_TIMEOUT_SECONDS = 90.0
 HANDRAIL = str(Path(sys.executable).with_name("handrail"))
 HTTP_COMMANDS = ("up", "web")
 """Commands whose process serves HTTP."""
@@ -81,7 +81,7 @@ class ServerProcesses:
             env={**self.environment, "HANDRAIL_URL": self.url, **environment},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=90,
             check=False,
         )
 

@@ -34,12 +34,16 @@ from tests.harness.bot import BotHarness
 from tests.harness.channels import channels_by_scheme
 from tests.harness.people import SLACK_PEOPLE, SLACK_USERS
 from tests.harness.tools import ToolCallRecorder, build_tools
+from tests.slow_cases import slow
 
 OPS = "C0OPS"
 Transport = Literal["http", "socket"]
 SECRET_KEY = "the-key-of-the-tests-which-is-long-enough"
-on_every_setup = pytest.mark.parametrize("bot_setup", BOT_SETUPS.values(), ids=BOT_SETUPS)
-"""Parametrization of a test with each database, and with the job queue."""
+on_every_setup = pytest.mark.parametrize(
+    "bot_setup",
+    [pytest.param(setup, id=name, marks=slow if name == "postgresql" else ()) for name, setup in BOT_SETUPS.items()],
+)
+"""Parametrization of a test with each database, and with the job queue. PostgreSQL without the queue is slow."""
 
 
 @dataclass

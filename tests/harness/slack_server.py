@@ -36,9 +36,11 @@ from tests.harness.people import SLACK_USERS, TOKENS, to_toml
 from tests.harness.repository import Repository
 from tests.harness.server import SERVER_PEOPLE, server_environment
 from tests.harness.server_processes import ServerProcesses
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
 
 OPS = "C0OPS"
-WAIT_TIMEOUT_SECONDS = 20.0
+REJECTION_TIMEOUT_SECONDS = 10.0
+"""Time after which a click is repeated, since a killed process does not explain the rejection."""
 SECRET_KEY = "a-key-that-signs-buttons-in-every-process"
 
 
@@ -87,11 +89,11 @@ class SlackServerHarness:
 
         One click is not enough: a process that is killed does not send the ephemeral message with the reason.
         """
-        async with asyncio.timeout(3 * WAIT_TIMEOUT_SECONDS):
+        async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
             while True:
                 await card.click_until_accepted(label, actor=by)
                 try:
-                    async with asyncio.timeout(WAIT_TIMEOUT_SECONDS / 4):
+                    async with asyncio.timeout(REJECTION_TIMEOUT_SECONDS):
                         await by.wait_for_ephemeral(message)
                 except TimeoutError:
                     continue
@@ -112,7 +114,7 @@ class SlackServerHarness:
                 wait_until(
                     lambda: not unfinished_thread_ids(connection),
                     lambda: f"unfinished: {self.processes.log_text[-4000:]}",
-                    2 * WAIT_TIMEOUT_SECONDS,
+                    WAIT_TIMEOUT_SECONDS,
                 )
 
         await asyncio.to_thread(wait_for_threads)

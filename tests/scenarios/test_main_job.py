@@ -6,14 +6,19 @@ import pytest
 
 from tests.harness.channel_people import CHANNELS
 from tests.harness.server import running_server
+from tests.slow_cases import slow, slow_unless
+
+on_every_channel = pytest.mark.parametrize("channel", CHANNELS, indirect=True)
 
 
-@pytest.fixture(params=CHANNELS)
+@pytest.fixture(params=slow_unless(lambda name: name == "terminal", CHANNELS))
 def channel(request: pytest.FixtureRequest) -> str:
+    """Return the channel of a test: the terminal, and with `--all` every channel."""
     name: str = request.param
     return name
 
 
+@on_every_channel
 async def test_approved_release_moves_the_tag_and_is_reported(tmp_path: Path, channel: str) -> None:
     async with running_server(tmp_path, channel) as harness:
         alice, bob = harness.get_person("alice"), harness.get_person("bob")
@@ -31,6 +36,7 @@ async def test_approved_release_moves_the_tag_and_is_reported(tmp_path: Path, ch
         await alice.wait_for_status("done")
 
 
+@on_every_channel
 async def test_open_card_survives_a_server_kill(tmp_path: Path, channel: str) -> None:
     async with running_server(tmp_path, channel) as harness:
         alice, bob = harness.get_person("alice"), harness.get_person("bob")
@@ -88,6 +94,7 @@ async def test_requester_and_others_may_not_approve_and_get_the_reason(tmp_path:
         ]
 
 
+@slow
 async def test_author_of_an_instruction_in_a_thread_may_not_approve_it(tmp_path: Path, channel: str) -> None:
     async with running_server(tmp_path, channel) as harness:
         alice, bob, carol = (harness.get_person(name) for name in ("alice", "bob", "carol"))
@@ -119,6 +126,7 @@ async def test_edit_approves_the_edited_arguments(tmp_path: Path, channel: str) 
         assert harness.repository.tag_commit("staging") == harness.repository.tag_commit("v1.1.0")
 
 
+@slow
 async def test_quorum_needs_two_different_people(tmp_path: Path, channel: str) -> None:
     rules = '[[policy]]\ntool = "push_release_tag"\nask = { roles = ["release"], quorum = 2 }\n'
     async with running_server(tmp_path, channel, rules=rules) as harness:
@@ -131,6 +139,7 @@ async def test_quorum_needs_two_different_people(tmp_path: Path, channel: str) -
         await alice.wait_for_reply("staging is now v1.4.0")
 
 
+@slow
 async def test_new_instruction_supersedes_an_approval_and_a_comment_does_not(tmp_path: Path, channel: str) -> None:
     async with running_server(tmp_path, channel) as harness:
         alice, bob = harness.get_person("alice"), harness.get_person("bob")
@@ -145,6 +154,7 @@ async def test_new_instruction_supersedes_an_approval_and_a_comment_does_not(tmp
         await alice.wait_for_reply("staging is now v1.1.0")
 
 
+@slow
 async def test_rollback_needs_approval_and_restores_the_previous_release(tmp_path: Path, channel: str) -> None:
     async with running_server(tmp_path, channel) as harness:
         alice, bob = harness.get_person("alice"), harness.get_person("bob")
@@ -158,6 +168,7 @@ async def test_rollback_needs_approval_and_restores_the_previous_release(tmp_pat
         assert harness.repository.tag_commit("staging") == before
 
 
+@slow
 async def test_paused_thread_runs_no_approved_tool_and_can_be_cancelled(tmp_path: Path, channel: str) -> None:
     async with running_server(tmp_path, channel) as harness:
         alice, bob, carol = (harness.get_person(name) for name in ("alice", "bob", "carol"))

@@ -10,6 +10,7 @@ import pytest
 
 from tests.crashes.checker import find_violations
 from tests.harness.slack_server import OPS, Deployment, SlackServerHarness, running_slack_server
+from tests.slow_cases import slow, slow_unless
 
 SQLITE_HTTP, POSTGRESQL_SOCKET = Deployment("sqlite", "http"), Deployment("postgresql", "socket")
 SQLITE_SOCKET, POSTGRESQL_HTTP = Deployment("sqlite", "socket"), Deployment("postgresql", "http")
@@ -69,7 +70,7 @@ async def test_stranger_is_rejected_and_approved_request_is_done(tmp_path: Path,
         assert harness.replay(thread)["matches"] is True
 
 
-@pytest.mark.parametrize("kill_stage", STAGES)
+@pytest.mark.parametrize("kill_stage", slow_unless(lambda stage: stage == "approved", STAGES))
 async def test_each_effect_happens_once_after_a_kill_at_this_stage(tmp_path: Path, kill_stage: str) -> None:
     async with running_slack_server(tmp_path, SQLITE_HTTP) as harness:
         async for stage in run_scenario(harness):
@@ -82,9 +83,9 @@ async def test_each_effect_happens_once_after_a_kill_at_this_stage(tmp_path: Pat
 @pytest.mark.parametrize(
     ("deployment", "stages"),
     [
-        (POSTGRESQL_SOCKET, STAGES),
-        (POSTGRESQL_HTTP, STAGES),
-        (SQLITE_SOCKET, STAGES),
+        pytest.param(POSTGRESQL_SOCKET, STAGES, marks=slow),
+        pytest.param(POSTGRESQL_HTTP, STAGES, marks=slow),
+        pytest.param(SQLITE_SOCKET, STAGES, marks=slow),
         (SEPARATE_PROCESSES_SOCKET, ("requested", "approved")),
     ],
     ids=["postgresql, socket", "postgresql, http", "sqlite, socket", "postgresql, socket, separate"],
@@ -100,6 +101,7 @@ async def test_each_effect_happens_once_after_repeated_kills(
         await check_done_once(harness)
 
 
+@slow
 async def test_each_effect_happens_once_after_random_kills(tmp_path: Path, kill_seed: int) -> None:
     print(f"repeat with: pytest --kill-seed {kill_seed}")  # noqa: T201 - shown when the test fails
     async with running_slack_server(tmp_path, POSTGRESQL_HTTP) as harness:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tests.fakes.openai_server import FakeOpenAI
 from tests.harness.server import ServerHarness, running_server
+from tests.slow_cases import slow
 
 MODEL = "test-model"
 
@@ -50,6 +51,7 @@ async def test_model_gets_the_comment_of_a_denial(tmp_path: Path) -> None:
         assert "staging first" in model.received[1].user
 
 
+@slow
 async def test_invalid_step_is_repaired(tmp_path: Path) -> None:
     async with FakeOpenAI.running(model=MODEL) as model, running_server_with_model(tmp_path, model) as harness:
         alice = harness.get_person("alice")
@@ -61,6 +63,7 @@ async def test_invalid_step_is_repaired(tmp_path: Path) -> None:
         assert "<invalid_step>" in model.received[1].user
 
 
+@slow
 async def test_command_needs_no_model_call(tmp_path: Path) -> None:
     async with FakeOpenAI.running(model=MODEL) as model, running_server_with_model(tmp_path, model) as harness:
         alice = harness.get_person("alice")
@@ -69,6 +72,7 @@ async def test_command_needs_no_model_call(tmp_path: Path) -> None:
         assert model.received == []
 
 
+@slow
 async def test_rejected_api_key_pauses_the_thread_with_a_hint(tmp_path: Path) -> None:
     async with FakeOpenAI.running(model=MODEL) as model, running_server_with_model(tmp_path, model) as harness:
         alice = harness.get_person("alice")
@@ -78,6 +82,7 @@ async def test_rejected_api_key_pauses_the_thread_with_a_hint(tmp_path: Path) ->
         await alice.wait_for_status("paused")
 
 
+@slow
 async def test_failed_model_call_is_retried(tmp_path: Path) -> None:
     async with FakeOpenAI.running(model=MODEL) as model, running_server_with_model(tmp_path, model) as harness:
         alice = harness.get_person("alice")

@@ -334,7 +334,7 @@ def test_delayed_work_sets_a_deadline_without_an_event() -> None:
     assert [effect.not_before for effect in next_work(state)] == [seconds_later(30)]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(random_histories(max_moves=30), st.integers(0, 5000))
 def test_no_event_is_due_before_the_next_deadline(history: RandomHistory, seconds: int) -> None:
     state, now = history.state, history.now + timedelta(seconds=seconds)

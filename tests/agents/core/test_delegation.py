@@ -44,8 +44,9 @@ from tests.agents.factories import (
 )
 from tests.harness.people import ALICE, BOB
 from tests.histories import AGENT, AGENTS, PEOPLE, POLICY, RUNNER, RandomHistory, find_history, random_histories
+from tests.slow_cases import example_count
 
-thorough = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+thorough = settings(max_examples=example_count(0.5), deadline=None, suppress_health_check=list(HealthCheck))
 ASK_RUNNER = AskAgent(agent="runner", message="ship it")
 ASK_CARRIER = AskAgent(agent="carrier", message="carry it")
 SHIP_CALL = CallTool(tool="ship", arguments={"where": "staging"})

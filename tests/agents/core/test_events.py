@@ -24,6 +24,7 @@ from agents.core.reducer.work import WorkEvent
 from agents.core.state import ThreadState
 from storage.codec import event_from_row, event_to_row
 from storage.database.tables import EventRow
+from tests.slow_cases import slow
 
 GOLDEN_FOLDER = Path(__file__).parents[2] / "payloads" / "events"
 EVENT_TYPES = sorted(EVENT_SCHEMA_VERSIONS)
@@ -188,6 +189,7 @@ def replace_once(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
+@slow  # `make check` runs mypy on the core
 def test_mypy_accepts_the_unchanged_core(core: Path, mypy_cache: Path) -> None:
     result = run_mypy(core, mypy_cache)
     assert result.returncode == 0, result.stdout
@@ -203,6 +205,7 @@ def test_mypy_rejects_an_event_without_a_reducer(core: Path, mypy_cache: Path) -
     assert "ThreadPainted" in result.stdout
 
 
+@slow
 def test_mypy_rejects_an_event_without_a_case(core: Path, mypy_cache: Path) -> None:
     events, lifecycle = core / "events.py", core / "reducer" / "lifecycle.py"
     replace_once(events, "\n\nclass UnknownEvent(EventBase):", NEW_EVENT_CLASS + "\nclass UnknownEvent(EventBase):")

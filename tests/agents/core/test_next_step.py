@@ -175,7 +175,7 @@ def test_retry_is_delayed_until_its_time() -> None:
     assert get_only_effect(state()).not_before is None
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(random_histories(max_moves=30))
 def test_equal_states_want_equal_effects(history: RandomHistory) -> None:
     for each_state in history.states:
@@ -184,7 +184,7 @@ def test_equal_states_want_equal_effects(history: RandomHistory) -> None:
         assert len({effect.key for effect in wanted}) == len(wanted)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(random_histories(max_moves=30))
 def test_computing_effects_does_not_change_the_state(history: RandomHistory) -> None:
     before = dump_state(history.state)

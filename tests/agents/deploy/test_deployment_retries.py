@@ -91,8 +91,8 @@ def test_concurrent_moves_of_different_environments_succeed(
 
 
 def test_calls_on_one_machine_wait_for_each_other(operator: ToolRunner) -> None:
-    with ThreadPoolExecutor(8) as pool:
-        calls = [pool.submit(operator.run, name) for name in ("list_tags", "list_commits", "current_release") * 4]
+    with ThreadPoolExecutor(5) as pool:
+        calls = [pool.submit(operator.run, name) for name in ("list_tags", "list_commits", "current_release")]
         moves = [
             pool.submit(operator.prepare_and_run, "roll_back", environment, environment=environment)
             for environment in ("production", "staging")

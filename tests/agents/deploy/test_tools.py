@@ -12,6 +12,7 @@ from agents.core.tools import ToolContext
 from agents.deploy import AGENT
 from agents.deploy.git import Git
 from tests.agents.deploy.tool_runner import ToolRunner
+from tests.slow_cases import slow_after_first
 
 GetTagCommit = Callable[[str], str]
 ReadNote = Callable[[str], list[str]]
@@ -298,7 +299,7 @@ HOSTILE_VALUES = (
 
 
 @pytest.mark.parametrize("hostile_value", HOSTILE_VALUES)
-@pytest.mark.parametrize("argument", ["tag", "environment", "commit", "replaces"])
+@pytest.mark.parametrize("argument", slow_after_first(["tag", "environment", "commit", "replaces"]))
 def test_no_argument_is_read_as_an_option_or_executed(
     operator: ToolRunner, tmp_path: Path, argument: str, hostile_value: str
 ) -> None:

@@ -45,6 +45,7 @@ from tests.agents.factories import (
 )
 from tests.harness.people import ALICE, BOB, STRANGER
 from tests.histories import AGENT, AGENTS, POLICY, RUNNER, RandomHistory, random_histories
+from tests.slow_cases import example_count
 
 SNAPSHOTS = Path(__file__).parents[2] / "payloads" / "prompts"
 PROMPT_END = "\nChoose the next step."
@@ -304,7 +305,7 @@ texts = st.text(max_size=60) | st.sampled_from(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=example_count(2))
 @given(texts, texts, texts)
 def test_texts_cannot_forge_events(message: str, note: str, reason: str) -> None:
     harmless, hostile = (
@@ -316,7 +317,6 @@ def test_texts_cannot_forge_events(message: str, note: str, reason: str) -> None
     ]
 
 
-@settings(max_examples=100)
 @given(texts, texts)
 def test_texts_cannot_forge_the_delegator(message: str, note: str) -> None:
     for build_state, agent in ((delegated_state, RUNNER), (state_after_delegation, AGENT)):
@@ -371,7 +371,7 @@ def test_attributes_are_escaped() -> None:
 
 
 @given(random_histories(max_moves=25))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=example_count(0.5))
 def test_any_history_is_rendered_as_strict_xml(history: RandomHistory) -> None:
     rendered = tags(render_prompt(history.state, history.agent).user)
     assert rendered[0] == "thread"

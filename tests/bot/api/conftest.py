@@ -9,6 +9,7 @@ from bot.api.server import Server, open_listen_socket
 from tests.bot.api.served_api import ObservedStreams, ServedApi
 from tests.databases import DATABASES, create_sqlite_database, drop_if_server_outlives_tests
 from tests.harness.api import ApiHarness, running_api
+from tests.slow_cases import slow_unless
 
 
 @pytest.fixture(scope="session")
@@ -31,9 +32,9 @@ async def api(fresh_url: str) -> AsyncIterator[ApiHarness]:
         yield harness
 
 
-@pytest.fixture(params=DATABASES)
+@pytest.fixture(params=slow_unless(lambda name: name == "postgresql", DATABASES))
 async def api_on_each_database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ApiHarness]:
-    """Yield the API on each kind of database; its behavior must not depend on the kind."""
+    """Yield the API on PostgreSQL, and with `--all` on each database; `api` is the API on SQLite."""
     url = DATABASES[request.param](tmp_path)
     async with running_api(url) as harness:
         yield harness

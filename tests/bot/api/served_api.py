@@ -9,7 +9,8 @@ from httpx2 import AsyncClient, Response
 
 from bot.api.context import StreamRegistry
 from bot.api.server import Server
-from tests.harness.api import WAIT_TIMEOUT_SECONDS, ApiHarness
+from tests.harness.api import ApiHarness
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
 
 
 @dataclass
@@ -52,7 +53,7 @@ class ServedApi:
             headers["Last-Event-ID"] = last_event_id
         url = f"{self.url}/v1/threads/{thread_id}/events"
         async with asyncio.timeout(2 * WAIT_TIMEOUT_SECONDS), AsyncExitStack() as stack:
-            client = await stack.enter_async_context(AsyncClient())
+            client = await stack.enter_async_context(AsyncClient(timeout=WAIT_TIMEOUT_SECONDS))
             yield await stack.enter_async_context(client.stream("GET", url, params={"after": after}, headers=headers))
 
     async def stop(self) -> None:

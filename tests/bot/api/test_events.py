@@ -9,7 +9,8 @@ from agents.core.events import MessageReceived
 from agents.core.values import Address
 from bot.api.events import PAGE_SIZE, accepts_event_stream, stream_events
 from tests.bot.api.sse import Frame, parse_frames
-from tests.harness.api import WAIT_TIMEOUT_SECONDS, ApiHarness
+from tests.harness.api import ApiHarness
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
 
 
 async def fetch_events(api: ApiHarness, thread_id: str, **query: Any) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.harness.api import ApiHarness
+from tests.slow_cases import example_count
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=40)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS
@@ -37,7 +38,7 @@ BODIES = JSON_VALUES | st.fixed_dictionaries({}, optional={name: value | JSON_VA
 JSON_TYPE = {"Content-Type": "application/json"}
 ACTIONS = ("messages", "pause", "resume", "cancel", "fork")
 
-fuzz_settings = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+fuzz_settings = settings(max_examples=example_count(0.5), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from agents.core.rights import may_view, to_viewer
 from agents.core.values import Address, person_address
 from bot.api.auth import RequireScope, require_visible_request, require_visible_thread
 from tests.harness.api import CREDENTIALS, PEOPLE, ApiHarness
+from tests.slow_cases import example_count
 
 STRANGERS = ("dan-cli", "ci", "namesake")
 CHECK_BY_PARAMETER = {"{thread_id}": require_visible_thread, "{id_or_code}": require_visible_request}
@@ -155,7 +156,7 @@ def credentials_by_owner() -> dict[str, Any]:
     return {c.token.secret.get_secret_value().removeprefix("secret-"): c for c in CREDENTIALS}
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=example_count(0.1), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(examples=st.lists(THREADS, min_size=2, max_size=4), limit=st.integers(1, 5))
 async def test_lists_and_items_follow_the_visibility_rule(api: ApiHarness, examples: list[Any], limit: int) -> None:
     engine = api.bot.engine

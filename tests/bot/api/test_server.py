@@ -10,7 +10,7 @@ from agents.core.errors import ConfigurationError
 from bot.api.middleware import MAX_BODY_BYTES
 from bot.api.server import open_listen_socket
 from tests.bot.api.served_api import ServedApi
-from tests.harness.api import WAIT_TIMEOUT_SECONDS
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
 
 HEADERS = {"Authorization": "Bearer secret-alice", "Content-Type": "application/json"}
 
@@ -20,7 +20,7 @@ async def test_client_receives_the_error_for_a_too_large_body(served_api: Served
         for _ in range(2_000):
             yield b" " * 1024
 
-    async with AsyncClient(base_url=served_api.url, headers=HEADERS) as client:
+    async with AsyncClient(base_url=served_api.url, headers=HEADERS, timeout=WAIT_TIMEOUT_SECONDS) as client:
         for body in (b" " * 8 * MAX_BODY_BYTES, chunks()):
             response = await client.post("/v1/threads", content=body)
             assert (response.status_code, response.json()["error"]["code"]) == (413, "body_too_large")
@@ -32,7 +32,7 @@ async def test_unfinished_request_gets_503_when_the_server_stops(served_api: Ser
     writer.write(b"POST /v1/threads HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret-alice\r\n")
     writer.write(b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
     await writer.drain()
-    async with AsyncClient(base_url=served_api.url) as client:
+    async with AsyncClient(base_url=served_api.url, timeout=WAIT_TIMEOUT_SECONDS) as client:
         assert (await client.get("/healthz")).status_code == 200
     async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
         await served_api.stop()

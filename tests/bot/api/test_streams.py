@@ -7,7 +7,7 @@ import pytest
 
 from tests.bot.api.served_api import ServedApi
 from tests.bot.api.sse import Frame, read_frames
-from tests.harness.api import WAIT_TIMEOUT_SECONDS
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
 
 
 async def read_until(frames: AsyncIterator[Frame], event_type: str) -> list[Frame]:

@@ -295,7 +295,7 @@ TIMER_SET = ("TimerSet", {"fires_at": RETRY_AT, "reason": "tea"}, "waiting_for_t
 )
 async def test_once_continues_through_retries_until_the_thread_waits(capsys, steps, status, lines):
     client = TerminalClient("http://127.0.0.1:1", "", transport=httpx2.MockTransport(make_advancing_server(*steps)))
-    async with client, asyncio.timeout(5):
+    async with client, asyncio.timeout(90):
         assert await run_once(client, "hello", None) == 0
     shown = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert (shown[-1]["status"], len(shown)) == (status, lines)
@@ -303,7 +303,7 @@ async def test_once_continues_through_retries_until_the_thread_waits(capsys, ste
 
 async def test_once_gives_up_when_nothing_happens(capsys):
     client = TerminalClient("http://127.0.0.1:1", "", transport=httpx2.MockTransport(make_stuck_server("running")))
-    async with client, asyncio.timeout(5):
+    async with client, asyncio.timeout(90):
         assert await run_once(client, "hello", None, idle_timeout_seconds=0.05) == 1
     shown = capsys.readouterr()
     assert "nothing happened" in shown.err

@@ -11,7 +11,9 @@ from storage.database.database import create_database_engine
 from storage.database.schema import HEAD_REVISION
 from tests.databases import drop_if_server_outlives_tests
 from tests.harness.cli import PROGRAM, CliFolder
+from tests.harness.time_limits import promised_seconds
 from tests.postgres import create_database, server_url
+from tests.slow_cases import slow_after_first
 
 MAX_SHUTDOWN_SECONDS = 10.0
 ROLE_OPTIONS = {"web": ("--port", "0"), "worker": (), "clock": ()}
@@ -49,10 +51,10 @@ def test_role_prints_what_it_does_and_stops_in_time(postgres_folder, role):
         process.wait_for_output(READY_TEXTS[role])
         stop_started = time.monotonic()
         assert process.stop() == 0
-        assert time.monotonic() - stop_started < MAX_SHUTDOWN_SECONDS
+        assert time.monotonic() - stop_started < promised_seconds(MAX_SHUTDOWN_SECONDS)
 
 
-@pytest.mark.parametrize("role", ROLE_OPTIONS)
+@pytest.mark.parametrize("role", slow_after_first(ROLE_OPTIONS))
 def test_role_refuses_sqlite_and_suggests_up(folder, role):
     refused = folder.run(role, *ROLE_OPTIONS[role])
     assert refused.exit_code == 1
@@ -61,7 +63,7 @@ def test_role_refuses_sqlite_and_suggests_up(folder, role):
     assert not (folder.path / ".handrail" / "handrail.db").exists()
 
 
-@pytest.mark.parametrize("role", ROLE_OPTIONS)
+@pytest.mark.parametrize("role", slow_after_first(ROLE_OPTIONS))
 def test_role_refuses_a_database_that_is_not_migrated(folder, empty_database_url, role):
     refused = folder.run(role, *ROLE_OPTIONS[role], DATABASE_URL=empty_database_url)
     assert refused.exit_code == 1
@@ -72,7 +74,7 @@ def test_role_refuses_a_database_that_is_not_migrated(folder, empty_database_url
     }
 
 
-@pytest.mark.parametrize("command", [*ROLE_OPTIONS, "up", "migrate"])
+@pytest.mark.parametrize("command", slow_after_first(["up", *ROLE_OPTIONS, "migrate"]))
 def test_database_of_a_newer_version_is_refused_and_unchanged(postgres_folder, postgres_url, command):
     engine = create_database_engine(postgres_url)
     with engine.begin() as connection:
@@ -134,7 +136,7 @@ def test_up_migrates_and_runs_on_postgresql(folder, empty_database_url):
         assert server.process.stop() == 0
 
 
-@pytest.mark.parametrize("command", [*ROLE_OPTIONS, "up", "migrate"])
+@pytest.mark.parametrize("command", slow_after_first(["up", *ROLE_OPTIONS, "migrate"]))
 def test_unreachable_database_is_reported_without_its_password(folder, command):
     url = "postgresql://bot:correct-horse-battery@127.0.0.1:1/handrail"
     refused = folder.run(command, *ROLE_OPTIONS.get(command, ()), DATABASE_URL=url)

@@ -37,7 +37,7 @@ def test_secret_file_is_readable_only_by_its_owner(tmp_path: Path) -> None:
 
 def test_concurrent_processes_agree_on_one_secret(tmp_path: Path) -> None:
     process_count = 8
-    barrier, generate = Barrier(process_count, timeout=10), sequential_generator()
+    barrier, generate = Barrier(process_count, timeout=90), sequential_generator()
 
     def generate_after_all_have_started() -> str:
         barrier.wait()

@@ -11,7 +11,7 @@ from agents.core.values import Address
 from storage import outbox
 from storage.conversations import find_linked_thread
 from storage.database.database import Database
-from tests.bot.conftest import BotSetup
+from tests.bot.conftest import BotSetup, on_every_setup
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.bot import RecordingChannel
 from tests.harness.channels import channels_by_scheme
@@ -21,6 +21,7 @@ def channels_with_terminal(channel: RecordingChannel):
     return {**channels_by_scheme(), "terminal": channel}
 
 
+@on_every_setup
 async def test_unavailable_channel_is_retried_in_order(database: Database, running_bot) -> None:
     terminal = RecordingChannel("terminal")
     terminal.planned_errors = [Unavailable("away", retry_after=30)]
@@ -81,6 +82,7 @@ async def test_retry_after_an_uncertain_delivery_may_have_been_sent(
     assert terminal.may_have_been_sent_flags == [False, is_uncertain or bot_setup.has_job_queue]
 
 
+@on_every_setup
 async def test_message_from_before_a_restart_may_have_been_sent(database_url: str, running_bot) -> None:
     terminal = RecordingChannel("terminal")
     terminal.planned_errors = [Unavailable("away", retry_after=3600)]

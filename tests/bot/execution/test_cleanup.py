@@ -12,7 +12,8 @@ from storage.database.database import Database
 from storage.inbox import IdempotencyClaim, find_duplicate
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted_model import ScriptedModel
-from tests.harness.bot import WAIT_TIMEOUT_SECONDS, BotHarness, running_bot
+from tests.harness.bot import BotHarness, running_bot
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
 
 ALICE_TERMINAL = Address("terminal:alice")
 DONE = DoneForNow(message="Done.")

@@ -18,7 +18,8 @@ from storage.jobs import QUEUES
 from storage.processes import HeartbeatConnection, Process, list_processes
 from tests.fakes.postgres_proxy import postgres_proxy
 from tests.fakes.scripted_model import ScriptedModel
-from tests.harness.bot import WAIT_TIMEOUT_SECONDS, running_bot
+from tests.harness.bot import running_bot
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
 
 
 @dataclass
@@ -118,7 +119,7 @@ def test_lost_connection_is_replaced_at_the_next_heartbeat(postgres_url: str) ->
 def test_heartbeat_reconnects_after_a_timeout(postgres_url: str) -> None:
     process = Process(generate_id(), "worker", "here", 1, (), 0, utc_now())
     with postgres_proxy(postgres_url) as proxy:
-        heartbeat = HeartbeatConnection.for_url(proxy.url, timeout_seconds=0.3)
+        heartbeat = HeartbeatConnection.for_url(proxy.url, timeout_seconds=2.0)
         heartbeat.record(process, (), utc_now())
         proxy.is_silent = True
         with pytest.raises(StoreUnavailable, match="the database does not answer"):

@@ -14,7 +14,8 @@ from bot.execution.tools.runner import LEASE_SECONDS, Lease, LeaseExpired
 from storage.database.database import Database
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness import bot as bot_harness
-from tests.harness.bot import WAIT_TIMEOUT_SECONDS, BotHarness
+from tests.harness.bot import BotHarness
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
 from tests.harness.tools import ToolCallRecorder
 
 DONE = DoneForNow(message="Done.")

@@ -13,6 +13,7 @@ from agents.core.steps import AskAgent, DoneForNow
 from agents.core.values import person_address
 from bot.services.roster import Roster
 from storage.database.database import Database
+from tests.bot.conftest import on_every_setup
 from tests.bot.test_crashes import CrashingTools
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.people import PEOPLE
@@ -62,6 +63,7 @@ async def test_thread_of_a_missing_agent_pauses_until_it_is_back(database_url: s
         await harness.check_replay(thread_id)
 
 
+@on_every_setup
 async def test_approved_call_of_a_missing_agent_runs_once_it_is_back(database_url: str, running_bot) -> None:
     tool_call_recorder = ToolCallRecorder()
     async with running_bot(

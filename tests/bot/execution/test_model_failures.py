@@ -8,6 +8,7 @@ from agents.core.completion import Budget, Completion, CompletionOutcome, Usage
 from agents.core.steps import DoneForNow
 from agents.core.values import Address
 from storage.database.database import Database
+from tests.bot.conftest import on_every_setup
 from tests.fakes.scripted_model import ScriptedModel
 
 DONE = DoneForNow(message="Done.")
@@ -64,6 +65,7 @@ async def test_refusal_of_the_model_opens_a_help_request(database: Database, out
         assert (await harness.wait_for_request(thread_id)).purpose == "handover"
 
 
+@on_every_setup
 async def test_model_that_raises_is_retried_without_delaying_other_threads(database: Database, running_bot) -> None:
     class OnceFailingModel:
         def __init__(self) -> None:

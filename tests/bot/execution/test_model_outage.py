@@ -9,6 +9,7 @@ from agents.core.steps import Await, DoneForNow, NothingToDo
 from agents.core.values import Address
 from bot.execution.model_calls import MAX_MODEL_OUTAGE
 from storage.database.database import Database
+from tests.bot.conftest import on_every_setup
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.bot import BotHarness
 
@@ -72,6 +73,7 @@ async def test_long_outage_opens_a_request_and_an_answer_retries(database: Datab
         await harness.wait_until_at_rest(thread_id)
 
 
+@on_every_setup
 async def test_restart_does_not_reset_the_outage_limit(database: Database, running_bot) -> None:
     async with running_bot(
         database, ScriptedModel(build_completion(CompletionOutcome.FAILED, retry_after=1700.0))

@@ -22,7 +22,8 @@ from storage.database.database import Database
 from tests.databases import DATABASES, drop_if_server_outlives_tests
 from tests.fakes.clock import FakeClock
 from tests.fakes.openai_server import FakeOpenAI
-from tests.harness.bot import WAIT_TIMEOUT_SECONDS, BotHarness, running_bot
+from tests.harness.bot import BotHarness, running_bot
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
 
 DONE = DoneForNow(message="Done.")
 HELPER = Agent(name="helper", purpose="helps", instructions="Help.", tools=())

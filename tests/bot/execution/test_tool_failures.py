@@ -19,13 +19,14 @@ from bot.execution.embedded import EmbeddedBackend
 from bot.execution.tools.outcomes import MAX_CHECK_ATTEMPTS, MAX_POSTPONEMENTS
 from bot.log import configure_logging
 from storage.database.database import Database
+from tests.bot.conftest import on_every_setup
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.bot import BotHarness
 
 DONE = DoneForNow(message="Done.")
 SECRET = "token=hunter2"
 THIS_FILE = "bot/execution/test_tool_failures.py:"
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 90.0
 
 
 def build_agent(*tools: Tool, **settings: Any) -> Agent:
@@ -172,6 +173,7 @@ async def test_wrong_return_type_fails_the_call_without_a_retry(database: Databa
         assert THIS_FILE not in prompt
 
 
+@on_every_setup
 async def test_result_that_cannot_be_stored_still_counts_as_success(database: Database, running_bot) -> None:
     @tool(effect="once")
     def pay(context: ToolContext) -> ToolResult:
@@ -313,6 +315,7 @@ async def test_edit_is_rejected_if_its_preparation_fails(database: Database, run
 # --- a tool that hangs ---
 
 
+@on_every_setup
 async def test_call_of_a_hanging_tool_is_postponed_and_finally_fails(database: Database, running_bot) -> None:
     @tool(effect="once")
     def pay(context: ToolContext) -> ToolResult:
@@ -337,6 +340,7 @@ def is_full_or_has_room(harness: BotHarness) -> bool:
     return has_room or (isinstance(harness.bot.backend, EmbeddedBackend) and harness.worker._slots.locked())
 
 
+@on_every_setup
 async def test_calls_of_a_busy_tool_wait_without_being_postponed(database: Database, running_bot) -> None:
     may_return, thread_count = threading.Event(), 80
 

@@ -20,7 +20,7 @@ from tests.bot.execution.tools_in_processes import PROCESS_AGENT, fail, hang, te
 
 _WRONG_TYPE_MESSAGE = "fail returned str instead of a ToolResult; it ran, so it is not started again: check what it did"
 CONTEXT = ToolContext(key="thr_1:call_1", environment={"COLOUR": "red"})
-TIMEOUT_SECONDS = 30.0
+TIMEOUT_SECONDS = 90.0
 FOLDER_AGENT = """
 import os
 from agents.core.agent import Agent

@@ -14,7 +14,7 @@ from bot.execution.tools.runner import ToolRunner
 from bot.services.roster import Roster
 
 SHORT_TIMEOUT_SECONDS = 0.05
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 90.0
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ from storage.event_store import events_after, load_uncached
 from tests.crashes.process_pool import wait_until
 from tests.databases import create_postgres_database, drop_if_server_outlives_tests
 from tests.harness.cli import CliFolder, InteractiveProcess
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS, promised_seconds
+from tests.slow_cases import slow
 
 T = TypeVar("T")
 
@@ -157,7 +159,8 @@ def web_client(tmp_path_factory: pytest.TempPathFactory, url: str) -> Iterator[W
     with folder.start("web", "--port", "0") as web:
         address = web.wait_for_output(WEB_ADDRESS_TEXT).partition(WEB_ADDRESS_TEXT)[2].split()[0]
         token = (folder.path / ".handrail" / "api-token").read_text().strip()
-        with httpx2.Client(base_url=address, headers={"Authorization": f"Bearer {token}"}, trust_env=False) as client:
+        headers = {"Authorization": f"Bearer {token}"}
+        with httpx2.Client(base_url=address, headers=headers, timeout=WAIT_TIMEOUT_SECONDS, trust_env=False) as client:
             yield WebClient(client)
 
 
@@ -211,16 +214,17 @@ def other_worker(deployment: WorkerDeployment, pushing_worker: InteractiveProces
 
 def test_work_of_a_killed_worker_is_taken_over_within_fifteen_seconds(deployment, pushing_worker, other_worker, remote):
     pushing_worker.stop(signal.SIGKILL)
-    deployment.wait_until_taken_over(TAKEOVER_SECONDS)
+    deployment.wait_until_taken_over(promised_seconds(TAKEOVER_SECONDS))
     deployment.wait_until_done()
     assert JOBS_TAKEN_OVER in other_worker.wait_for_output(PUSH_FINISHED)
     remote.release_blocked_push()  # the push of the killed worker is still in progress
     wait_until(lambda: remote.moved_refs == REFS_OF_ONE_RELEASE, lambda: remote.moved_refs)
 
 
+@slow  # tests/crashes/test_failover.py suspends a worker, too, with a short heartbeat timeout
 def test_resumed_worker_does_not_overwrite_new_owner(deployment, pushing_worker, other_worker, remote):
     pushing_worker.process.send_signal(signal.SIGSTOP)
-    deployment.wait_until_taken_over(TAKEOVER_SECONDS)
+    deployment.wait_until_taken_over(promised_seconds(TAKEOVER_SECONDS))
     deployment.wait_until_done()
     events = deployment.events()
     deployment.query(delete_stale_workers)
@@ -243,8 +247,8 @@ def delete_stale_workers(connection: Connection) -> None:
 
 def test_stopped_worker_hands_over_its_work(deployment, pushing_worker, other_worker, remote):
     pushing_worker.process.send_signal(signal.SIGTERM)
-    assert pushing_worker.process.wait(SHUTDOWN_SECONDS) == 0
-    deployment.wait_until_taken_over(HANDOVER_SECONDS)
+    assert pushing_worker.process.wait(promised_seconds(SHUTDOWN_SECONDS)) == 0
+    deployment.wait_until_taken_over(promised_seconds(HANDOVER_SECONDS))
     deployment.wait_until_done()
     assert JOBS_TAKEN_OVER not in other_worker.wait_for_output(PUSH_FINISHED)
     remote.release_blocked_push()

@@ -13,10 +13,11 @@ from bot.execution.queue.backend import QueueBackend
 from bot.execution.queue.jobs import timer_job
 from storage.database.database import Database
 from storage.jobs import RunningJob
-from tests.bot.conftest import BotSetup
+from tests.bot.conftest import BotSetup, on_every_setup
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted_model import ScriptedModel
-from tests.harness.bot import WAIT_TIMEOUT_SECONDS, running_bot
+from tests.harness.bot import running_bot
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
 
 DONE = DoneForNow(message="Done.")
 
@@ -38,6 +39,7 @@ class PartlyFailingModel:
         raise RuntimeError("a bug")
 
 
+@on_every_setup
 async def test_as_many_failing_threads_as_slots_do_not_delay_others(
     database: Database, running_bot, bot_setup: BotSetup
 ) -> None:

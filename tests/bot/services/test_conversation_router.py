@@ -10,6 +10,7 @@ from agents.llm.base import ModelRequest, OnPartialReply
 from bot.services.threads import ConversationRouter, NewThread
 from storage.database.database import Database
 from storage.inbox import IdempotencyClaim
+from tests.bot.conftest import on_every_setup
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.bot import BotHarness
 
@@ -62,6 +63,7 @@ async def test_other_conversations_and_channels_have_their_own_threads(database:
         await harness.wait_until_at_rest(second_id)
 
 
+@on_every_setup
 async def test_duplicate_message_is_recorded_once(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(DONE)) as harness:
         thread_id = await post(harness, "hello", ROOT_KEY, event_id="event:1")
@@ -70,6 +72,7 @@ async def test_duplicate_message_is_recorded_once(database: Database, running_bo
         assert (await harness.event_types(thread_id)).count("MessageReceived") == 1
 
 
+@on_every_setup
 async def test_concurrent_first_messages_open_one_thread(database: Database, running_bot) -> None:
     async with running_bot(database, ImmediateModel()) as harness:
         texts = [f"word {number}" for number in range(5)]

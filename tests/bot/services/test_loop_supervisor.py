@@ -22,7 +22,7 @@ from storage.database.database import Database
 from tests.bot.conftest import BotSetup
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted_model import ScriptedModel
-from tests.harness.bot import WAIT_TIMEOUT_SECONDS
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
 
 PRODUCT_FOLDERS = tuple(str(Path(bot.__file__).parents[1] / name) for name in ("bot", "channels", "storage"))
 EMBEDDED_LOOPS = {"timers", "cleanup"}

@@ -11,6 +11,7 @@ from agents.core.values import Address, person_address
 from bot.services.engine import CommitResult
 from storage.database.database import Database
 from storage.inbox import IdempotencyClaim, find_duplicate
+from tests.bot.conftest import on_every_setup
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.bot import BotHarness
 
@@ -68,6 +69,7 @@ async def test_edits_in_a_finished_thread_are_recorded_without_work(database: Da
         await harness.check_replay(thread_id)
 
 
+@on_every_setup
 async def test_same_edit_is_recorded_once_for_several_claims(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(DONE)) as harness:
         thread_id = await harness.post_message("hello", ref="m1")

@@ -10,6 +10,7 @@ from agents.core.steps import DoneForNow
 from agents.core.values import person_address
 from storage.database.database import Database
 from storage.event_store import PAGE_SIZE
+from tests.bot.conftest import on_every_setup
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.tools import ToolCallRecorder
 
@@ -18,6 +19,7 @@ SHIP = {"intent": "ship", "tag": "v1"}
 DONE = DoneForNow(message="Done.")
 
 
+@on_every_setup
 async def test_paused_thread_starts_nothing_until_resumed(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(SHIP, DONE)) as harness:
         thread_id = await harness.post_message("ship v1")
@@ -60,6 +62,7 @@ async def test_refuses_actions_that_the_status_does_not_allow(database: Database
             await harness.post_message("hello?", thread_id=thread_id)
 
 
+@on_every_setup
 async def test_cancel_closes_the_open_request_and_updates_its_card(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(SHIP)) as harness:
         thread_id = await harness.post_message("ship v1")
@@ -120,6 +123,7 @@ async def test_refuses_fork_at_an_invalid_position(database: Database, at_seq, r
             await harness.bot.thread_control.fork(thread_id, at_seq, BOB)
 
 
+@on_every_setup
 async def test_fork_of_a_long_thread_is_complete_and_one_commit(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(DONE)) as harness:
         thread_id = await harness.post_message("hello")

@@ -4,6 +4,7 @@ import asyncio
 
 from agents.core.values import Address
 from tests.channels.slack.test_channel import OPS, ChannelHarness, running_channel
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
 
 
 async def _advance_clock(harness: ChannelHarness, seconds: float) -> None:
@@ -11,8 +12,13 @@ async def _advance_clock(harness: ChannelHarness, seconds: float) -> None:
     for _ in range(20):
         await asyncio.sleep(0)
     harness.clock.advance(seconds=seconds)
-    for task in [task for task in asyncio.all_tasks() if task.get_name() == "slack status"]:
-        await asyncio.wait([task], timeout=0.2)
+    async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
+        while _count_running_updates() > harness.clock.sleeper_count:  # noqa: ASYNC110 - no event is set for that
+            await asyncio.sleep(0)
+
+
+def _count_running_updates() -> int:
+    return sum(task.get_name() == "slack status" for task in asyncio.all_tasks())
 
 
 async def test_shows_busy_status_until_idle() -> None:

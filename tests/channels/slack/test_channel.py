@@ -55,7 +55,7 @@ class ChannelHarness:
 async def running_channel() -> AsyncIterator[ChannelHarness]:
     clock = FakeClock()
     async with fake_slack(clock) as slack:
-        client = SlackClient(slack.app.bot_token, slack.base_url, timeout_seconds=2, monotonic=clock.monotonic)
+        client = SlackClient(slack.app.bot_token, slack.base_url, timeout_seconds=90, monotonic=clock.monotonic)
 
         async def sleep(seconds: float) -> None:
             await clock.sleep(clock.now() + timedelta(seconds=seconds), asyncio.Event())

@@ -42,7 +42,7 @@ async def slack(
         return reply
 
     async with running_http_server(handle) as port:
-        client = SlackClient(TOKEN, f"http://127.0.0.1:{port}/api/", timeout_seconds=0.5, monotonic=lambda: next(times))
+        client = SlackClient(TOKEN, f"http://127.0.0.1:{port}/api/", timeout_seconds=1.5, monotonic=lambda: next(times))
         try:
             yield client, requests
         finally:

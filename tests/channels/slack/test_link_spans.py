@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from channels.slack.link_spans import MAX_GROWTH_FACTOR, convert_stable_prefix, put_links_in_code
+from tests.slow_cases import example_count
 
 URL = "https://evil.example/?q=secret"
 PARSERS = (MarkdownIt("commonmark"), MarkdownIt("commonmark").enable("table"))
@@ -67,7 +68,7 @@ def has_link(text: str) -> bool:
 
 
 @given(TEXTS)
-@settings(max_examples=250)
+@settings(max_examples=example_count(2))
 @example(f"foo ` bar\nbaz {URL} `")
 @example(f"foo ` bar\nbaz `{URL}` x")
 @example(f"`a\\` {URL}")
@@ -83,7 +84,7 @@ def test_no_parser_finds_a_link_outside_code(text: str) -> None:
 
 
 @given(TEXTS)
-@settings(max_examples=250)
+@settings(max_examples=example_count(2))
 def test_only_backticks_and_spaces_are_added(text: str) -> None:
     converted = put_links_in_code(text)
     assert re.sub(r"[`\s]", "", converted) == re.sub(r"[`\s]", "", text)
@@ -98,7 +99,7 @@ def test_text_without_links_is_unchanged(text: str) -> None:
 
 
 @given(TEXTS, st.integers(0, 200), st.integers(0, 200))
-@settings(max_examples=250)
+@settings(max_examples=example_count(2))
 def test_longer_prefix_extends_the_shorter_result(text: str, cut: int, max_length: int) -> None:
     shorter, longer = (convert_stable_prefix(beginning, max_length) for beginning in (text[:cut], text))
     assert longer.startswith(shorter)
@@ -106,7 +107,7 @@ def test_longer_prefix_extends_the_shorter_result(text: str, cut: int, max_lengt
 
 
 @given(TEXTS, st.integers(0, 200))
-@settings(max_examples=250)
+@settings(max_examples=example_count(2))
 def test_no_parser_finds_a_link_in_a_prefix(text: str, max_length: int) -> None:
     converted = convert_stable_prefix(text, max_length)
     assert [outside for outside in texts_outside_code(converted) if has_link(outside)] == []
@@ -145,4 +146,4 @@ def test_long_text_is_converted_in_linear_time(repeated: str) -> None:
     for text in (repeated * (16_000 // len(repeated)), "".join("`" * n + " " for n in range(170)) + repeated * 50):
         started_at = time.process_time()
         put_links_in_code(text)
-        assert time.process_time() - started_at < 0.1
+        assert time.process_time() - started_at < 1.0

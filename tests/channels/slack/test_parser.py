@@ -38,6 +38,7 @@ from tests.channels.slack.recorded_payloads import (
     parse_payload,
     parse_recorded,
 )
+from tests.slow_cases import example_count
 
 THREAD = ThreadRef("T0HOME", "C0OPS", "1763726400.000100")
 
@@ -377,7 +378,7 @@ def texts(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
-@settings(max_examples=300)
+@settings(max_examples=example_count(2))
 @given(name=st.sampled_from(NAMES), data=st.data())
 def test_mutated_payload_parses_or_raises_invalid_input(name: str, data: st.DataObject) -> None:
     payload = deepcopy(load_payload(name))

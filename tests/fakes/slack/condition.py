@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-WAIT_TIMEOUT_SECONDS = 20
-"""Timeout of a wait; only a broken test reaches it."""
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
 
 Found = TypeVar("Found")
 

@@ -26,7 +26,7 @@ from tests.fakes.clock import Clock, FakeClock
 from tests.fakes.slack import events
 from tests.fakes.slack.app import App
 from tests.fakes.slack.bot_request import BotRequest, BotResponse
-from tests.fakes.slack.condition import WAIT_TIMEOUT_SECONDS, Condition
+from tests.fakes.slack.condition import Condition
 from tests.fakes.slack.delivery import RETRY_DELAYS, DeliveryService
 from tests.fakes.slack.faults import CutTiming, Fault
 from tests.fakes.slack.http_transport import HttpTransport
@@ -39,6 +39,7 @@ from tests.fakes.slack.socket_transport import SocketModeTransport
 from tests.fakes.slack.uploads import UploadServer
 from tests.fakes.slack.web_api import ApiCall, WebApi
 from tests.fakes.slack.workspace import Channel, Workspace
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
 
 
 @dataclass

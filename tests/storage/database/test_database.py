@@ -13,8 +13,7 @@ from agents.core.errors import ConfigurationError, StoreUnavailable
 from storage.database.database import Database, create_database_engine
 from storage.database.schema import check_writable
 from storage.database.sqlite import sqlite_path
-
-WAIT_TIMEOUT_SECONDS = 20.0
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
 
 
 def count_rows(connection: Connection) -> int:

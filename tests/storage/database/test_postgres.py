@@ -21,11 +21,12 @@ from storage.database.postgres_pool import MAX_CONNECTIONS, ConnectionPool
 from storage.database.schema import check_writable, migrate
 from storage.jobs.stats import list_stalled_jobs
 from tests.fakes.postgres_proxy import postgres_proxy
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
 from tests.postgres import PostgresServer, admin_engine, create_database, start_server
+from tests.slow_cases import slow_after_first
 from tests.storage.database.test_database import count_rows, insert_row
 
-WAIT_TIMEOUT_SECONDS = 20.0
-SHORT_TIMEOUT_SECONDS = 0.3
+SHORT_TIMEOUT_SECONDS = 1.0
 SECRET = "correct-horse-battery"
 
 
@@ -269,7 +270,7 @@ async def test_connection_lost_during_the_commit_is_not_repeated(database: Datab
     assert await database.transaction(count_rows) == 0
 
 
-@pytest.mark.parametrize("method", ["transaction", "read", "commit_batch"])
+@pytest.mark.parametrize("method", slow_after_first(["transaction", "read", "commit_batch"]))
 async def test_silent_connections_are_replaced(postgres_url: str, method: str) -> None:
     functions = {
         "transaction": count_rows,
@@ -277,7 +278,7 @@ async def test_silent_connections_are_replaced(postgres_url: str, method: str) -
         "commit_batch": lambda connection, _writes: count_rows(connection),
     }
     with postgres_proxy(postgres_url) as proxy:
-        async with database_with_timeout(SHORT_TIMEOUT_SECONDS, proxy.url) as database:
+        async with database_with_timeout(2 * SHORT_TIMEOUT_SECONDS, proxy.url) as database:
             await asyncio.gather(*(database.transaction(insert_row(f"{number}")) for number in range(MAX_CONNECTIONS)))
             proxy.is_silent = True
             async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):

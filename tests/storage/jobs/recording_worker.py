@@ -11,8 +11,8 @@ from storage.database.database import Database
 from storage.database.statements import CallFunction
 from storage.jobs import QUEUES, Job, Queue, RunningJob, defer
 from storage.jobs.worker import JobWorker, QueueConfig, WorkerCallbacks
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
 
-WAIT_TIMEOUT_SECONDS = 20.0
 ADVANCE: tuple[Queue, ...] = ("advance",)
 
 DISABLED_POLL_SECONDS = 3600.0

@@ -8,11 +8,11 @@ from sqlalchemy import text
 
 from storage.database.database import Database
 from storage.jobs.worker import WorkerStopped
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
 from tests.postgres import PostgresServer, start_server
 from tests.storage.database.test_postgres import create_migrated_database, execute_as_admin, terminate_all_backends
 from tests.storage.jobs.recording_worker import (
     DISABLED_POLL_SECONDS,
-    WAIT_TIMEOUT_SECONDS,
     JobRecorder,
     enqueue,
     job,

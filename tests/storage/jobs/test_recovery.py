@@ -24,14 +24,8 @@ from storage.jobs.recovery import (
     terminate_hung_transactions,
 )
 from storage.jobs.worker import JobWorker
-from tests.storage.jobs.recording_worker import (
-    WAIT_TIMEOUT_SECONDS,
-    JobRecorder,
-    enqueue,
-    job,
-    list_jobs,
-    running_worker,
-)
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
+from tests.storage.jobs.recording_worker import JobRecorder, enqueue, job, list_jobs, running_worker
 
 
 @asynccontextmanager

@@ -14,11 +14,11 @@ from storage.database.postgres import conninfo
 from storage.database.transactions import WriteBatch
 from storage.jobs import QUEUES, RetryLater, defer
 from tests.fakes.database_clock import DatabaseClock
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
 from tests.postgres import admin_engine
 from tests.storage.jobs.recording_worker import (
     DISABLED_POLL_SECONDS,
     WAIT_FOR_LOCK,
-    WAIT_TIMEOUT_SECONDS,
     JobRecorder,
     enqueue,
     job,

@@ -269,7 +269,7 @@ def test_unknown_event_pauses_the_thread_permanently() -> None:
     assert (wanted_effects(state), next_deadline(state)) == ((), None)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(random_histories(max_moves=30), st.data())
 def test_log_with_an_unknown_event_folds_and_starts_no_work(history: RandomHistory, data: Any) -> None:
     position = data.draw(st.integers(1, len(history.events) - 1))

@@ -152,7 +152,7 @@ def test_edit_changes_the_key_of_the_model_call(event: KnownEvent) -> None:
     assert before.key != after.key
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(random_histories())
 def test_edit_or_deletion_starts_no_work_in_any_history(history: RandomHistory) -> None:
     for before, event, after in zip(history.states, history.events, history.states[1:], strict=False):

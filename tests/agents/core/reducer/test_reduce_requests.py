@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.core.cards import describe_deciders, render_card
@@ -593,7 +593,6 @@ def card_shown(pending: PendingMessage, request_id: str, ref: str) -> RequestSho
     return RequestShown(**fields, receipt=Receipt(ref=ref, digest="s"))
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.lists(st.sampled_from(CARD_ACTIONS), max_size=12), st.data())
 def test_no_card_looks_open_after_all_deliveries(actions: list[str], data: st.DataObject) -> None:
     displayed = DisplayedCards(thread_with_approval(TWO_APPROVALS, shown_to=()))

@@ -18,7 +18,7 @@ from storage.codec import dump_state, event_from_row, event_to_row, parse_state
 from storage.database.tables import EventRow
 from tests.histories import PEOPLE, START_TIME, RandomHistory, find_history, random_histories, wanted_effects
 
-thorough = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+thorough = settings(suppress_health_check=list(HealthCheck))
 
 
 @thorough

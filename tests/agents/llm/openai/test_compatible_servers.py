@@ -158,9 +158,9 @@ async def test_rejected_generation_with_a_valid_object_is_used(chat: OpenAIHarne
 
 async def test_slow_stream_does_not_time_out() -> None:
     async with FakeOpenAI.running() as provider:
-        provider.split_text, provider.chunk_delay_seconds = lambda text: [text[:20], text[20:40], text[40:]], 0.4
+        provider.split_text, provider.chunk_delay_seconds = lambda text: [text[:20], text[20:40], text[40:]], 0.9
         provider.will_say_raw(REPLY)
-        model = build_model(provider, "chat", timeout=1.5)
+        model = build_model(provider, "chat", timeout=3.0)
         completion = await model.complete(MODEL_REQUEST)
         await model.close()
 

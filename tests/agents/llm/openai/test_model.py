@@ -45,10 +45,10 @@ async def chat() -> AsyncIterator[OpenAIHarness]:
 async def complete_with_short_timeout(
     api: Api, prepare: Callable[[FakeOpenAI], None], call: Callable[[OpenAIModel], Awaitable[Completion]]
 ) -> Completion:
-    """Make one call with a timeout of 0.1 seconds."""
+    """Make one call with a timeout of 1.5 seconds."""
     async with FakeOpenAI.running() as provider:
         prepare(provider)
-        model = build_model(provider, api, timeout=0.1)
+        model = build_model(provider, api, timeout=1.5)
         completion = await call(model)
         await model.close()
     return completion
@@ -349,8 +349,8 @@ async def test_stalled_server_is_a_timeout(api: Api, stall: Callable[[FakeOpenAI
     completion = await complete_with_short_timeout(api, stall, lambda model: model.complete(MODEL_REQUEST))
 
     assert completion.outcome is CompletionOutcome.TIMEOUT
-    assert completion.detail.endswith(" sent nothing for 0.1 seconds")
-    assert time.monotonic() - started_at < 5
+    assert completion.detail.endswith(" sent nothing for 1.5 seconds")
+    assert time.monotonic() - started_at < 60
 
 
 async def test_call_can_be_cancelled() -> None:

@@ -16,6 +16,7 @@ from tests.fakes.scripted_model import ScriptedModel
 from tests.fakes.slack.bot_request import BotResponse
 from tests.fakes.slack.slack import fake_slack
 from tests.harness.slack import OPS, SlackHarness, Transport, locked_database, running_slack_bot, slack_bot_in
+from tests.slow_cases import example_count
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 HELLO = DoneForNow(message="Hello.")
@@ -182,13 +183,13 @@ bodies = (
 header_values = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=bodies, content_type=st.sampled_from([JSON, FORM, "", "a;b=c"]))
 async def test_any_signed_body_is_answered_200_or_400(slack_bot: SlackHarness, body: bytes, content_type: str) -> None:
     assert (await post_signed(slack_bot, body, content_type)).status in (200, 400)
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=example_count(0.5), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(timestamp=header_values, signature=header_values, content_type=header_values)
 async def test_any_invalid_headers_are_answered_401(
     slack_bot: SlackHarness, timestamp: str, signature: str, content_type: str

@@ -13,6 +13,7 @@ from tests.fakes.scripted_model import ScriptedModel
 from tests.fakes.slack.faults import CutTiming
 from tests.fakes.slack.message import Message
 from tests.harness.slack import OPS, SlackHarness, on_every_setup, running_slack_bot
+from tests.slow_cases import slow
 
 SHIP = {"intent": "ship", "tag": "v1"}
 DONE = DoneForNow(message="Done.")
@@ -240,7 +241,10 @@ async def test_rate_limited_channel_does_not_delay_another(
         await harness.alice.wait_for_reply(first, "Done.")
 
 
-@pytest.mark.parametrize(("status", "page"), [(200, "<html>Busy</html>"), (200, ""), (503, "<html>Busy</html>")])
+@pytest.mark.parametrize(
+    ("status", "page"),
+    [(200, "<html>Busy</html>"), pytest.param(200, "", marks=slow), pytest.param(503, "<html>Busy</html>", marks=slow)],
+)
 @pytest.mark.parametrize("timing", ["before", "after"])
 async def test_html_response_is_retried_and_the_reply_arrives_once(
     database: Database, running_bot, log_capture: LogCapture, timing: CutTiming, status: int, page: str
