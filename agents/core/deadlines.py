@@ -36,9 +36,11 @@ def due_events(state: ThreadState, now: datetime, people: People) -> tuple[Known
     if (at := next_deadline(state)) is None or now < at:
         return ()
     request = state.open_request
-    if request is not None and not request.is_kept_open and now >= request.expires_at:
-        return _expiry_events(state, request, now)
     events: list[KnownEvent] = []
+    if request is not None and not request.is_kept_open and now >= request.expires_at:
+        events += _expiry_events(state, request, now)
+        if request.terms.on_expire != "hold":
+            return tuple(events)
     if request is not None:
         events += [*_due_reminders(request, now), *_due_escalations(state, request, now, people)]
     if state.status == "waiting_for_time" and state.timer_at is not None and now >= state.timer_at:

@@ -132,6 +132,15 @@ def test_on_expire_hold_pauses_the_thread_and_keeps_the_request() -> None:
     assert [effect.key for effect in next_work(resumed)] == [f"tool:{resumed.current_call.call_id}:1"]
 
 
+def test_late_clock_reports_everything_about_a_kept_request_at_once() -> None:
+    """The request stays open after it expired, so its reminders and escalations remain due."""
+    state = thread_with_approval(REMIND_AND_ESCALATE_TERMS.model_copy(update={"on_expire": "hold"}))
+    at = seconds_later(1800)
+    assert due_events(state, at, PEOPLE)[0].type == "RequestExpired"
+    assert len(due_steps(state, at)) == 4
+    assert due_events(after_clock(state, at), at, PEOPLE) == ()
+
+
 def test_expired_request_gets_no_reminder() -> None:
     assert due_steps(thread_with_approval(REMIND_AND_ESCALATE_TERMS), seconds_later(1800)) == []
 
