@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-import httpx
+import httpx2
 import pytest
 
 from agents.core.errors import ConfigurationError, Forbidden, InvalidInput, NotFound, Unavailable
@@ -55,11 +55,11 @@ def plugin_with(*services: RecordingService, endpoints: tuple[Endpoint, ...] = (
     return Plugin(RecordingChannel("pager"), endpoints, services)
 
 
-def client_of(harness: BotHarness, endpoint: Endpoint) -> httpx.AsyncClient:
+def client_of(harness: BotHarness, endpoint: Endpoint) -> httpx2.AsyncClient:
     """Return a client of the application with one endpoint."""
     routes = build_channel_routes({"pager": plugin_with(endpoints=(endpoint,))}, BotRuntime(harness.bot))
     app = create_app(harness.bot, [], channel_routes=list(routes))
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://bot")
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://bot")
 
 
 def only_log_line(caplog: pytest.LogCaptureFixture, event: str) -> dict[str, object]:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 
-import httpx
+import httpx2
 import pytest
 
 from tests.harness.cli import ROOT, CliFolder
@@ -38,7 +38,7 @@ def test_installed_channel_takes_messages_and_replies(folder, search_path):
     (folder.path / "handrail.toml").write_text(PEOPLE)
     with (
         folder.running_server(**search_path) as server,
-        httpx.Client(base_url=f"http://127.0.0.1:{server.port}", trust_env=False) as client,
+        httpx2.Client(base_url=f"http://127.0.0.1:{server.port}", trust_env=False) as client,
     ):
         assert '"action": "channel_not_started", "channel": "broken"' in server.process.output
         page, headers = {"from": "ward7", "id": "1", "text": "what is deployed"}, {"X-Pager": "secret"}
