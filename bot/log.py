@@ -1,7 +1,7 @@
 """Structured log: one line per event, with a closed set of events and fields, so that no secret or message gets in.
 
 Each process configures it once. Lines of libraries have the same format, from level `warning` and without arguments.
-A channel that has no `Runtime`, as when it sends, logs one of the events with the standard library:
+A channel without a `Runtime`, such as one that sends, logs one of the events with the standard library:
 `logging.getLogger("handrail.NAME").warning("file_refused", extra={"fields": {"channel": "NAME"}})`.
 """
 

@@ -13,7 +13,7 @@ from bot.api.channel_routes import build_channel_routes
 from bot.api.server import EventLoopErrorHandler, Server, open_listen_socket
 from bot.bootstrap import Bot
 from bot.channel_host import BotRuntime, ChannelHost
-from bot.config.secrets import load_api_tokens, load_secret_key
+from bot.config.secrets import load_api_tokens
 from bot.config.settings import Settings, load_settings
 from bot.log import LogEvent, configure_logging, log
 from bot.process import ProcessRole, build_bot, exit_if_tools_hang, install_signal_handlers, open_database
@@ -88,7 +88,6 @@ def _overrides(port: int | None) -> dict[str, str]:
 
 def _credentials(settings: Settings) -> list[Credential]:
     """Return the API credentials. A generated token can only be read on this machine, so it may act for all people."""
-    load_secret_key(settings)
     is_generated = not settings.handrail_api_tokens
     return [Credential(token, is_admin=is_generated) for token in load_api_tokens(settings)]
 
