@@ -76,7 +76,7 @@ def _docstring_lines(node: Function) -> set[int]:
 def check_channel_names(name: str, source: str, channels: set[str]) -> Iterator[str]:
     """Yield each line of the bot that names a channel. `channels` are the folders of plugins.
 
-    The terminal and REST are no plugins: they are the command line and the API of the bot.
+    The terminal and REST are exempt: they are the command line and the API of the bot.
     """
     pattern = re.compile(rf"(?<![a-z])(?:{'|'.join(sorted(channels))})(?![a-z])", re.IGNORECASE)
     if name.startswith("bot/") and name != MANIFEST_COMMAND:
