@@ -1,9 +1,8 @@
 """Procrastinate's connector and job manager, changed where a job would be left waiting or locked."""
 
 import json
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -32,31 +31,6 @@ RetryDecider = Callable[[ConnectorException, int], Awaitable[bool]]
 """Called with an error and the number of attempts. Waits, and returns whether to try again."""
 
 
-@dataclass
-class NotificationCounter:
-    """Counts notifications that were not followed by a fetch, and keeps the result of the last fetch."""
-
-    unhandled: int = 0
-    _is_draining: bool = False
-    _has_found_job: bool = False
-
-    def may_skip_fetch(self) -> bool:
-        """Return whether the next fetch would find nothing: one notification was answered by one job.
-
-        After a fetch without a notification, jobs are fetched until there are none.
-        """
-        can_skip = self._has_found_job and not self.unhandled and not self._is_draining
-        self._is_draining = not can_skip and (self._is_draining or not self.unhandled)
-        self._has_found_job = False
-        return can_skip
-
-    def record_fetch(self, unhandled_before: int, *, has_job: bool) -> bool:
-        """Record a fetch and the number of notifications before it. Returns whether no further fetch is needed."""
-        self.unhandled -= min(unhandled_before, 1) if has_job else unhandled_before
-        self._has_found_job, self._is_draining = has_job, self._is_draining and has_job
-        return has_job or not self.unhandled
-
-
 class ReliableConnector(PsycopgConnector):
     """Connector that notifies once when it starts to listen or reconnects, for jobs it may have missed."""
 
@@ -78,31 +52,25 @@ class ReliableJobManager(JobManager):
         self._should_retry = should_retry
         self.finished_jobs: set[int] = set()
         """Ids of jobs that were finished by another commit."""
-        self._notifications: dict[tuple[str, ...], NotificationCounter] = defaultdict(NotificationCounter)
+        self._notification_counts = Counter[tuple[str, ...]]()
 
     async def listen_for_jobs(
         self, *, on_notification: NotificationCallback, queues: Iterable[str] | None = None
     ) -> None:
-        notifications = self._notifications[tuple(queues or ())]
-
         async def count_notification(*, channel: str, notification: Notification) -> None:
-            notifications.unhandled += 1
+            self._notification_counts[tuple(queues or ())] += 1
             await on_notification(channel=channel, notification=notification)
 
         await super().listen_for_jobs(on_notification=count_notification, queues=queues)
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
-        """Fetch a job, again if a notification arrived meanwhile, which the worker would forget until the next poll.
-
-        The worker also fetches after each job it finds, mostly in vain; such a fetch is skipped.
-        """
-        notifications = self._notifications[tuple(queues or ())]
-        job, is_done = None, notifications.may_skip_fetch()
-        while not is_done:
-            before = notifications.unhandled
+        """Fetch a job, again if a notification arrived meanwhile, which the worker would forget until the next poll."""
+        key = tuple(queues or ())
+        while True:
+            count_before = self._notification_counts[key]
             job = await super().fetch_job(queues, worker_id)
-            is_done = notifications.record_fetch(before, has_job=job is not None)
-        return job
+            if job is not None or self._notification_counts[key] == count_before:
+                return job
 
     async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:  # noqa: ARG002 - Procrastinate's signature
         """Delete the job, in every status and for every value of `delete_job`."""

@@ -181,7 +181,7 @@ async def running_process(url: str, provider: FakeOpenAI, clock: FakeClock, run:
     database = Database.open(url)
     openai = OpenAIModel(provider.key, provider.base_url, provider.model)
     model = RateLimitedModel(openai, provider.model, RateLimitGate(database, clock.now), 16)
-    async with running_bot(database, model, has_job_queue=True, clock=clock, run=run) as harness:
+    async with running_bot(database, model, has_job_queue=True, clock=clock, id_prefix=run) as harness:
         yield harness
     await openai.close()
 

@@ -1,76 +1,78 @@
-"""A notified worker fetches as often as there are jobs, and leaves no notified job."""
+"""A notified worker fetches until it has seen every job, also one that is added during a fetch."""
 
+import json
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
+from procrastinate.connector import BaseAsyncConnector
+from procrastinate.exceptions import ConnectorException
 
-from storage.jobs.procrastinate_patches import NotificationCounter
+from storage.jobs.procrastinate_patches import ReliableJobManager
+
+QUEUES = ["advance"]
+NOTIFICATION = json.dumps({"type": "job_inserted", "job_id": 1})
+
+
+async def never_retry(_error: ConnectorException, _attempt: int) -> bool:
+    return False
 
 
 @dataclass
-class FakeJobQueue:
-    """Jobs, and a worker that fetches again after each job it finds, as Procrastinate's does."""
+class FakeConnector(BaseAsyncConnector):
+    """Connector to a queue of jobs. `added_during_fetch` are added, with a notification, while fetches find nothing."""
 
-    notifications: NotificationCounter = field(default_factory=NotificationCounter)
-    jobs: deque[str] = field(default_factory=deque)
-    meanwhile: deque[bool] = field(default_factory=deque)
+    job_ids: deque[int] = field(default_factory=deque)
+    added_during_fetch: deque[int] = field(default_factory=deque)
     fetches: int = 0
+    notify: Callable[..., Awaitable[None]] | None = None
 
-    def put(self, *, is_notified: bool) -> None:
-        self.jobs.append("job")
-        self.notifications.unhandled += is_notified
+    async def listen_notify(self, on_notification: Callable[..., Awaitable[None]], channels: Any) -> None:
+        self.notify = on_notification
 
-    def fetch_all(self) -> None:
-        while self._fetch():
-            pass
-
-    def _fetch(self) -> bool:
-        found, is_done = False, self.notifications.may_skip_fetch()
-        while not is_done:
-            self.fetches += 1
-            before = self.notifications.unhandled
-            found = bool(self.jobs) and self.jobs.popleft() is not None
-            if self.meanwhile:
-                self.put(is_notified=self.meanwhile.popleft())
-            is_done = self.notifications.record_fetch(before, has_job=found)
-        return found
-
-
-def test_notified_job_costs_one_fetch() -> None:
-    queue = FakeJobQueue()
-    for _ in range(5):
-        queue.put(is_notified=True)
-        queue.fetch_all()
-    assert (queue.fetches, list(queue.jobs)) == (5, [])
+    async def execute_query_one_async(self, query: str, **_arguments: Any) -> dict[str, Any]:
+        self.fetches += 1
+        job_id = self.job_ids.popleft() if self.job_ids else None
+        if job_id is None and self.added_during_fetch:
+            self.job_ids.append(self.added_during_fetch.popleft())
+            await self.notify(channel="any", payload=NOTIFICATION)
+        return {
+            "id": job_id,
+            "status": "doing",
+            "lock": None,
+            "queueing_lock": None,
+            "task_name": "advance",
+            "args": {},
+            "priority": 0,
+            "scheduled_at": None,
+            "queue_name": "advance",
+            "attempts": 0,
+            "abort_requested": False,
+            "worker_id": 1,
+        }
 
 
-def test_fetch_without_a_notification_finds_all_jobs() -> None:
-    queue = FakeJobQueue()
-    for _ in range(5):
-        queue.put(is_notified=False)
-    queue.fetch_all()
-    assert (queue.fetches, list(queue.jobs)) == (6, [])
+async def fetch_all(connector: FakeConnector) -> list[int]:
+    """Fetch until nothing is found, as Procrastinate's worker does after a notification."""
+    manager = ReliableJobManager(connector, never_retry)
+    await manager.listen_for_jobs(on_notification=ignore_notification, queues=QUEUES)
+    found = []
+    while (job := await manager.fetch_job(QUEUES, worker_id=1)) is not None:
+        found.append(job.id)
+    return found
 
 
-def test_notification_of_a_taken_job_does_not_hide_the_next() -> None:
-    queue = FakeJobQueue()
-    queue.notifications.unhandled += 3
-    queue.fetch_all()
-    queue.put(is_notified=True)
-    queue.fetch_all()
-    assert (queue.fetches, list(queue.jobs)) == (2, [])
+async def ignore_notification(**_arguments: Any) -> None:
+    """Ignore it: this test fetches by itself."""
 
 
-@given(st.lists(st.lists(st.booleans(), max_size=5), max_size=8), st.lists(st.just(True), max_size=8))
-def test_every_notified_job_is_fetched(batches: list[list[bool]], meanwhile: list[bool]) -> None:
-    queue = FakeJobQueue(meanwhile=deque(meanwhile))
-    for batch in batches:
-        not_notified = len(queue.jobs)
-        for is_notified in batch:
-            queue.put(is_notified=is_notified)
-        queue.fetch_all()
-        assert len(queue.jobs) <= not_notified + batch.count(False)
-    queue.fetch_all()
-    assert not queue.jobs
+async def test_all_waiting_jobs_are_fetched() -> None:
+    connector = FakeConnector(job_ids=deque([1, 2, 3]))
+    assert (await fetch_all(connector), connector.fetches) == ([1, 2, 3], 4)
+
+
+async def test_job_added_during_a_fetch_is_fetched() -> None:
+    connector = FakeConnector(job_ids=deque([1]), added_during_fetch=deque([2, 3]))
+    assert await fetch_all(connector) == [1, 2, 3]
+    assert not connector.job_ids
