@@ -116,8 +116,8 @@ def _check_status(state: ThreadState, forbidden_statuses: tuple[str, ...], actio
 
 def _not_paused_message(state: ThreadState) -> str:
     if state.status == "waiting_for_human":
-        advice = "answer its request. Only a paused thread can be resumed"
-        return f"thread {state.thread_id} is waiting for an answer; {advice}"
+        advice = "it waits for the answer to its request. Only a paused thread can be resumed"
+        return f"thread {state.thread_id} is {state.status}: {advice}"
     return f"thread {state.thread_id} is {state.status}; only a paused thread can be resumed"
 
 

@@ -46,7 +46,7 @@ async def test_refuses_actions_that_the_status_does_not_allow(database: Database
         thread_id = await harness.post_message("ship v1")
         await harness.wait_for_request(thread_id)
         control = harness.bot.thread_control
-        with pytest.raises(WrongState, match="is waiting for an answer; answer its request"):
+        with pytest.raises(WrongState, match="is waiting_for_human: it waits for the answer to its request"):
             await control.resume(thread_id, BOB)
         await control.pause(thread_id, BOB)
         with pytest.raises(WrongState, match="is paused"):

@@ -357,7 +357,7 @@ def _terminate_at_commit(connection: Connection) -> None:
 def separate_server() -> Iterator[PostgresServer]:
     """Start a server for this module, which may be stopped. It requires a password for the role `guarded`."""
     server = start_server()
-    rules = Path(server.process.pgdata) / "pg_hba.conf"
+    rules = Path(server.handle.pgdata) / "pg_hba.conf"
     rules.write_text("local all guarded scram-sha-256\n" + rules.read_text())
     execute_as_admin(server.url, f"CREATE ROLE guarded LOGIN PASSWORD '{SECRET}'")
     execute_as_admin(server.url, "SELECT pg_reload_conf()")
