@@ -28,13 +28,13 @@ from tests.slow_cases import spread
 def expected_last_types(case: CrashCase) -> tuple[str | None, ...]:
     """Return the possible types of the last event.
 
-    An open request can be answered before its card is shown. After a lost wake-up another loop of the process can still
-    record a delivery before the kill.
+    An open request can be answered before its card is shown. After a commit, or a lost wake-up, another loop of the
+    process can still record a delivery before the kill.
     """
     types: tuple[str | None, ...] = (case.last_event,)
     if case.last_event in ("RequestOpened", "RequestShown"):
         types += ("RequestAnswered",)
-    if case.kill_point.startswith("wake-up lost"):
+    if case.kill_point.startswith(("after the commit of", "wake-up lost")):
         types += ("MessageSent", "RequestShown")
     return types
 
