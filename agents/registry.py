@@ -78,13 +78,13 @@ class AgentRegistry:
         raise UnknownAgent(f"There is no agent {name!r}; known agents: {known}.")
 
     def leave_out(self, agent: Agent, issue: ConfigIssue) -> "AgentRegistry":
-        """Return a registry without this agent and those that ask it."""
-        rejected = [replace(one, issues=(issue,)) if one.agent is agent else one for one in self.loaded]
-        return select_agents([*rejected, *self.left_out])
+        """Return a registry without this agent and those that may delegate to it (`asks`)."""
+        marked = [replace(one, issues=(issue,)) if one.agent is agent else one for one in self.loaded]
+        return select_agents([*marked, *self.left_out])
 
 
 def load_registry(entries: Sequence[str] = (), entry_points: Iterable[EntryPoint] = ()) -> AgentRegistry:
-    """Import the built-in agents, those of `entries` (see `load_entry`) and those of entry points."""
+    """Import the built-in agents, those of `entries` (folders with agents, or packages) and those of entry points."""
     loaded = [one for package in BUILT_IN_PACKAGES for one in load_package(package)]
     loaded += [one for entry in entries for one in load_entry(entry)]
     loaded += [one for entry_point in entry_points for one in load_entry_point(entry_point)]
@@ -101,7 +101,7 @@ def _drop_repeated(loaded: Sequence[LoadedAgent]) -> list[LoadedAgent]:
 
 
 def select_agents(loaded: Sequence[LoadedAgent]) -> AgentRegistry:
-    """Check all agents and leave out those with mistakes, then those that ask an agent that was left out."""
+    """Check all agents and leave out those with mistakes, then those whose `asks` name one that was left out."""
     typed = [_check_types(one) for one in loaded]
     usable, left_out = _partition(typed)
     while usable:

@@ -143,6 +143,6 @@ def is_paused_by_expiry(state: ThreadState) -> bool:
     return state.paused == expiry_pause_reason(request)
 
 
-def resume_events(state: ThreadState, at: datetime, by: Address) -> tuple[ThreadResumed, ...]:
-    """Return the event that ends the pause when the open request is settled; empty if there is no such pause."""
+def end_expiry_pause(state: ThreadState, at: datetime, by: Address) -> tuple[ThreadResumed, ...]:
+    """Return the event that ends the pause caused by the expired request; empty if there is no such pause."""
     return (ThreadResumed(at=at, actor=by),) if is_paused_by_expiry(state) else ()

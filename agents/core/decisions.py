@@ -58,6 +58,7 @@ def evaluate_answer(
         return AnswerEvaluation(answer=recorded, status="open", rejection_reason=reason, provenance=provenance)
     _check_shown_version(request, answer, shown_digest)
     _check_answer_type(request, answer, edited_call)
+    # an edit by a person who may not approve it changes the arguments and leaves the request open
     is_proposal = edited_call is not None and not all(one.editor_may_approve for one in terms)
     recorded = _to_recorded_answer(answer, people, now, is_proposal=is_proposal)
     status = _status_after(request, recorded, terms[-1], is_edited=edited_call is not None)
@@ -98,7 +99,10 @@ def _check_answer_text(request: Request, text: str | None) -> None:
 
 
 def rejection_reason(request: Request, answer: Answer, terms: ApprovalTerms, people: People) -> str | None:
-    """Return why this person may not give this answer, or None. The requester and all approvers may always deny."""
+    """Return why this person may not give this answer, or None.
+
+    The opener of the thread and everyone who may decide may always deny.
+    """
     person = people.get(answer.by)
     is_approving = _is_approving(request, answer)
     if not is_approving and is_same_person(request.requester, answer.by, people):

@@ -3,22 +3,24 @@
 A message, depending on the open request:
 
 no request      The message is recorded and the agent continues.
-a question      If the author may answer and the text fits, the message is the answer. Otherwise it is recorded as a
-                comment. A message never answers an outcome question, because such an answer can make a tool run again.
+a question      If the sender may answer and the text fits, the message is the answer. Otherwise it is recorded as a
+                comment. A message never answers the question whether an interrupted call took effect (purpose
+                `outcome`), because such an answer can make a tool run again.
 an approval     A new instruction supersedes the approval. Any other message is recorded as a comment and the approval
-                stays open. A text is an instruction if it matches a command of the agent that does more than read, or
-                starts with a word of `CORRECTION_WORDS`; it counts from a requester or a person who may decide.
+                stays open. A text is an instruction if it matches a command of the agent that does more than read,
+                starts with a word of `CORRECTION_WORDS`, or contains "instead". It counts from the opener of the
+                thread and from people who may decide.
 
-The author of a message that leaves the request open gets a notice in one line about what the request waits for
+The sender of a message that leaves the request open gets a notice in one line about what the request waits for
 (`agents.core.open_request_notice`). Models do not see notices.
 
 An edit or a deletion is recorded for the next turn of the agent. It does not start a turn, so a thread that is done,
 waiting or running stays so, and it does not answer questions. It is ignored when the thread is cancelled, when the
-message is unknown, no longer in the history or already deleted, when its author is another person, and when it brings
+message is unknown, no longer in the history or already deleted, when its sender is another person, and when it brings
 nothing new: the same text, or a text older than the current one, because edits may arrive in any order.
 
 With an open approval, an edit that makes the text an instruction supersedes the approval, and so does the deletion of
-the message that led to the call: the last one before it, by any author.
+the message that led to the call: the last one before it, by any sender.
 """
 
 import re
@@ -26,7 +28,7 @@ import re
 from agents.core.agent import Agent
 from agents.core.cards import allowed_choices
 from agents.core.commands import normalize
-from agents.core.deadlines import resume_events
+from agents.core.deadlines import end_expiry_pause
 from agents.core.decisions import evaluate_answer, is_same_person, may_decide
 from agents.core.errors import AlreadySettled, InvalidAnswer
 from agents.core.events import (
@@ -87,11 +89,11 @@ def _message_events(
     if request is None or message.provenance != Provenance.VERIFIED_PERSON:
         return (received,)
     if request.kind == "question" and (answer := _answer_events(request, message, people)):
-        return (received, *answer, *resume_events(state, message.at, message.by))
+        return (received, *answer, *end_expiry_pause(state, message.at, message.by))
     if request.kind == "approval" and _is_instruction_from(request, message.by, message.text, people, agent):
         return (
             _supersede_event(request, message, _NEW_INSTRUCTION, people),
-            *resume_events(state, message.at, message.by),
+            *end_expiry_pause(state, message.at, message.by),
             received,
         )
     return (received,)
@@ -126,7 +128,7 @@ def events_for_edit(
         return (_to_edit_event(edit),)
     return (
         _supersede_event(request, edit, reason, people),
-        *resume_events(state, edit.at, edit.by),
+        *end_expiry_pause(state, edit.at, edit.by),
         _to_edit_event(edit),
     )
 
@@ -164,7 +166,7 @@ def _supersede_event(
 
 
 def _is_change(state: ThreadState, edit: IncomingEdit, people: People) -> bool:
-    """Return whether the author of a known message deleted it or gave it a new text."""
+    """Return whether the sender of a known message deleted it or gave it a new text."""
     message = state.get_message(edit.ref)
     if message is None or not is_same_person(message.actor, edit.by, people):
         return False
@@ -182,6 +184,7 @@ def _triggering_message_ref(request: Request, state: ThreadState) -> str | None:
     calls = (i for i, e in enumerate(state.history) if isinstance(e, ToolCalled) and e.call_id == request.call_id)
     earlier = state.history[: next(calls, 0)]
     deleted = {event.ref for event in earlier if isinstance(event, MessageDeleted)}
+    # an event with an author and without a `ref` is a quote
     refs = (e.ref for e in reversed(earlier) if isinstance(e, MessageReceived) and (e.ref or e.author is None))
     return next((ref for ref in refs if ref not in deleted), None)
 

@@ -129,6 +129,7 @@ def _reply_slots(command: Command) -> set[str]:
 
 
 def _check_answered(command: Command, agent: Agent) -> _Problems:
+    """Check `answered`, the text with the answer to the command's question filled in; it must be a command."""
     if command.answered is None:
         return
     samples = _sample_values(command.say[0])

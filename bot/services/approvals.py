@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from agents.core.agent import Agent
 from agents.core.cards import allowed_choices, describe_request_outcome
-from agents.core.deadlines import resume_events
+from agents.core.deadlines import end_expiry_pause
 from agents.core.decisions import AnswerEvaluation, EditedCall, evaluate_answer, rejection_reason
 from agents.core.digest import call_digest
 from agents.core.errors import (
@@ -173,7 +173,7 @@ def answer_events(
     )
     event = add_names_to_answer(event, people, request)
     event = event.model_copy(update={"outcome": _describe_closing(request, event)})
-    resumed = resume_events(state, recorded.at, recorded.by) if event.status != "open" else ()
+    resumed = end_expiry_pause(state, recorded.at, recorded.by) if event.status != "open" else ()
     return (event, *resumed, *_budget_events(state, request, event))
 
 
