@@ -11,9 +11,9 @@ from bot.process import ProcessRole, build_bot, exit_if_tools_hang, install_sign
 
 
 def run_worker(role: ProcessRole, on_ready: Callable[[ProcessRole], None]) -> None:
-    """Run until a signal arrives. Call `on_ready` once jobs are executed.
+    """Run until a signal arrives. Call `on_ready` when the process has begun to execute jobs.
 
-    Raises ConfigurationError when a setting is missing or invalid, StoreUnavailable when the database is.
+    Raises ConfigurationError when a setting is missing or invalid, StoreUnavailable when the database cannot be used.
     """
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format, color=not settings.no_color)

@@ -8,7 +8,7 @@ from agents.core.values import Address
 
 
 @dataclass(frozen=True)
-class PersonKey:
+class AddressKey:
     """Key of `[people.KEY]` for the address of a person on a channel.
 
     The value must match `pattern`; `example` is shown for one that does not. `normalize` returns the form by which
@@ -35,7 +35,7 @@ class AddressFormat:
     """
 
     scheme: str
-    person_key: PersonKey | None = None
+    address_key: AddressKey | None = None
     pattern: re.Pattern[str] | None = None
     example: str = ""
     check_destination: Callable[[Address], object] = _accept
@@ -43,4 +43,4 @@ class AddressFormat:
 
     def address_of(self, value: str) -> str:
         """Return the address for the value of a person's key."""
-        return f"{self.scheme}:{self.person_key.normalize(value) if self.person_key else value}"
+        return f"{self.scheme}:{self.address_key.normalize(value) if self.address_key else value}"

@@ -1,8 +1,8 @@
 """Values that a channel reports to the application through `Receiver`, and what it gets back.
 
 A channel reports who sent something according to its protocol. The application decides which person that is and what
-they may do. A refusal is a value with a text for the sender; an error that may not happen again later is raised as
-Retryable, so that the channel can ask its other side to send again.
+they may do. A refusal is a value with a text for the sender; a temporary error is raised as Retryable, so that the
+channel can ask the remote service to send again.
 """
 
 from collections.abc import Mapping
@@ -51,10 +51,11 @@ class Arrival:
 class InboundMessage:
     """A message for the thread with this id, or the one of its conversation, or a new one if it `may_open` one.
 
-    `is_first` means that the message starts its conversation, so that no search is needed. If it `may_name_agent`, a
-    text that begins with the name of an agent and a colon opens a thread with that agent. Replies go to `reply_to`, by
-    default to the source. `ref` is the channel's id of the message. With an `author` the text is the words of that
-    author, forwarded by the sender. The content of `file_names` is not read.
+    `conversation_keys` identify the conversation; a thread linked to any of them is its thread. `is_first` means that
+    the message starts its conversation, so that no search is needed. If it `may_name_agent`, a text that begins with
+    the name of an agent and a colon opens a thread with that agent. Replies go to `reply_to`, by default to the source.
+    `ref` is the channel's id of the message. With an `author` the text is the words of that author, forwarded by the
+    sender. The content of `file_names` is not read.
     """
 
     arrival: Arrival
@@ -108,7 +109,7 @@ ControlAction = Literal["cancel", "pause", "resume"]
 
 @dataclass(frozen=True)
 class InboundControl:
-    """A command about the thread with this id, or about the one of the conversation in which it was given."""
+    """A control action on the thread with this id, or on the thread of the conversation in which it was given."""
 
     arrival: Arrival
     action: ControlAction
@@ -144,7 +145,7 @@ class AnswerResult:
 
 @dataclass(frozen=True)
 class ControlResult:
-    """The thread that was controlled, or why it was not. Without both the thread does not exist."""
+    """The thread that was controlled, or why it was not. Without both, the conversation has no thread."""
 
     thread_id: str | None = None
     refusal: Refusal | None = None

@@ -20,13 +20,13 @@ RESERVED_SCHEMES = frozenset({"agent", "person", "role", "system"})
 
 @dataclass(frozen=True)
 class BuiltChannel:
-    """Result of building a channel: its plugin, None if the channel needs none here, or the error that prevented it.
+    """Result of building a channel: its plugin, None if `build` returned None, or the error that prevented it.
 
-    `package` is what `build` was imported from. An `is_external` channel belongs to another distribution.
+    `import_path` is what `build` was imported from. An `is_external` channel belongs to another distribution.
     """
 
     name: str
-    package: str
+    import_path: str
     plugin: Plugin | None = None
     error: Exception | None = None
     is_external: bool = False
@@ -46,15 +46,15 @@ def build_installed(settings: Any, taken_names: Iterable[str], taken_schemes: It
 def _build(
     entry_point: EntryPoint, settings: Any, taken_names: Collection[str], taken_schemes: Collection[str]
 ) -> BuiltChannel:
-    name, package = entry_point.name, entry_point.value
+    name, import_path = entry_point.name, entry_point.value
     try:
         _check_free("name", name, taken_names)
         plugin = _check_plugin(_find_build_function(entry_point.load())(settings))
         if plugin is not None and plugin.channel is not None:
             _check_free("scheme", plugin.channel.scheme, taken_schemes)
     except Exception as error:  # noqa: BLE001 - as the docstring of the module says
-        return BuiltChannel(name, package, error=error, is_external=True)
-    return BuiltChannel(name, package, plugin, is_external=True)
+        return BuiltChannel(name, import_path, error=error, is_external=True)
+    return BuiltChannel(name, import_path, plugin, is_external=True)
 
 
 def _check_free(kind: str, value: str, taken: Collection[str]) -> None:
@@ -88,10 +88,10 @@ def list_installed_formats(own_formats: Iterable[AddressFormat]) -> Iterator[Add
     """
     own_formats = tuple(own_formats)
     schemes = RESERVED_SCHEMES.union(own.scheme for own in own_formats)
-    keys = {"name", "roles"}.union(own.person_key.name for own in own_formats if own.person_key)
+    keys = {"name", "roles"}.union(own.address_key.name for own in own_formats if own.address_key)
     for entry_point in _list_entry_points():
         found = _load_format(entry_point)
-        key = found.person_key.name if found.person_key else entry_point.name
+        key = found.address_key.name if found.address_key else entry_point.name
         if found.scheme not in schemes and key not in keys:
             schemes, keys = schemes | {found.scheme}, keys | {key}
             yield found

@@ -16,14 +16,14 @@ class ApproverShortage:
 
     `rule_index` is the position of the rule in handrail.toml, None for the default of a tool. `is_certain`: there are
     fewer approvers than required. Otherwise there are just enough, so that a request of one of the approvers cannot be
-    approved. `is_for_every_person`: no person at all can make a request that can be approved.
+    approved. `blocks_every_requester`: no person at all can make a request that can be approved.
     """
 
     subject: str
     message: str
     fix: str
     is_certain: bool
-    is_for_every_person: bool
+    blocks_every_requester: bool
     rule_index: int | None = None
 
 
@@ -58,14 +58,16 @@ def _check_terms(rule_index: int | None, subject: str, terms: ApprovalTerms, peo
             "its requests can never be approved"
         )
         fix = 'add people to it, give a person its role, or write deny = "the reason"'
-        return ApproverShortage(subject, message, fix, is_certain=True, is_for_every_person=True, rule_index=rule_index)
+        return ApproverShortage(
+            subject, message, fix, is_certain=True, blocks_every_requester=True, rule_index=rule_index
+        )
     if len(approvers) == terms.quorum and not terms.requester_may_approve:
         return ApproverShortage(
             subject,
             f"{_format_approvers(approvers)}, and not a request of their own",
             "add one more approver",
             is_certain=False,
-            is_for_every_person=len(approvers) == len(people.members),
+            blocks_every_requester=len(approvers) == len(people.members),
             rule_index=rule_index,
         )
     return None

@@ -40,7 +40,7 @@ def _shadowing_warnings(configuration: Configuration, argument_models: ArgumentM
 
 def _approver_warnings(configuration: Configuration, tools: Sequence[Tool]) -> Iterator[ConfigIssue]:
     for shortage in find_approver_shortages(configuration, tools):
-        if not shortage.is_for_every_person:
+        if not shortage.blocks_every_requester:
             continue
         if shortage.rule_index is not None:
             key = f"policy[{shortage.rule_index}].ask"

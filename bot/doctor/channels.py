@@ -39,7 +39,7 @@ def _check_channel(built: BuiltChannel) -> Iterable[Finding]:
 def _error_finding(built: BuiltChannel, error: Exception) -> Finding:
     if isinstance(error, ConfigurationError):
         return _problem(built.name, str(error))
-    description = escape_hidden_characters(f"{built.package} failed with {type(error).__name__}: {error}")
+    description = escape_hidden_characters(f"{built.import_path} failed with {type(error).__name__}: {error}")
     return _problem(built.name, f"the channel is left out: {description}", "correct the package, or uninstall it")
 
 

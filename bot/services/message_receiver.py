@@ -1,4 +1,4 @@
-"""Receiver of messages, edits and commands about threads, from all channels."""
+"""Receiver of messages, edits and control actions (cancel, pause, resume), from all channels."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -31,14 +31,14 @@ MAX_TEXT_LENGTH = 16_000
 
 @dataclass(frozen=True)
 class MessageReceiver:
-    """Passes messages to their threads and commands to the thread control. Refusals are values."""
+    """Passes messages to their threads and control actions to the thread control. Refusals are values."""
 
     conversations: ConversationRouter
     thread_control: ThreadControl
     roster: Roster
 
     async def post_message(self, message: InboundMessage) -> Posted:
-        """Post a message, once. Messages of unknown external senders, and for unlinked conversations, are ignored."""
+        """Post a message once. Ignore those of unknown external senders, and those that are not relevant."""
         sender = message.arrival.sender
         if (sender.is_external and self._resolve(sender).person is None) or not await self._is_relevant(message):
             return Posted("ignored")
@@ -58,7 +58,7 @@ class MessageReceiver:
         claim: IdempotencyClaim | None,
         render_response: ResponseRenderer | None = None,
     ) -> CommitResult:
-        """Post a message or open a thread; raise what ThreadService raises, for callers that need its errors."""
+        """Post a message or open a thread. Unlike `post_message`, raise Conflict instead of returning a refusal."""
         agent, text = (
             self._split_agent_prefix(message.text) if message.may_name_agent else (message.agent, message.text)
         )
@@ -99,48 +99,53 @@ class MessageReceiver:
         with suppress(Conflict):  # the log may need a newer version of Handrail
             await self.conversations.threads.edit_message(thread_id, incoming, claim=claim_of(arrival))
 
-    async def control(self, command: InboundControl) -> ControlResult:
+    async def control(self, control_input: InboundControl) -> ControlResult:
         """Cancel, pause or resume a thread on behalf of the sender."""
-        sender = self._resolve(command.arrival.sender)
+        sender = self._resolve(control_input.arrival.sender)
         try:
-            thread_id = await self._find_controllable_thread(command, sender)
+            thread_id = await self._find_controllable_thread(control_input, sender)
             if thread_id is not None:
-                await self.thread_control.apply(command.action, thread_id, sender.address, claim_of(command.arrival))
+                await self.thread_control.apply(
+                    control_input.action, thread_id, sender.address, claim_of(control_input.arrival)
+                )
         except Permanent as error:
             return ControlResult(refusal=to_refusal(error))
         return ControlResult(thread_id)
 
-    async def _find_controllable_thread(self, command: InboundControl, sender: ResolvedSender) -> str | None:
+    async def _find_controllable_thread(self, control_input: InboundControl, sender: ResolvedSender) -> str | None:
         """Return the thread's id, None if the conversation has no thread. Raises ThreadNotFound and Forbidden.
 
-        Channels restrict a conversation to its members, so in one only strangers need another right.
+        In a conversation, every person named in handrail.toml may control the thread, because channels admit only
+        members; other senders must be requesters.
         """
         engine, people = self.thread_control.engine, self.roster.people
-        if command.thread_id is not None:
-            if not may_view(await engine.load(command.thread_id), to_viewer(sender.address, people)):
-                raise thread_not_found(command.thread_id)
-            return command.thread_id
-        thread_id = await self.conversations.find_thread(command.arrival.channel, command.conversation_keys)
+        if control_input.thread_id is not None:
+            if not may_view(await engine.load(control_input.thread_id), to_viewer(sender.address, people)):
+                raise thread_not_found(control_input.thread_id)
+            return control_input.thread_id
+        thread_id = await self.conversations.find_thread(control_input.arrival.channel, control_input.conversation_keys)
         if (
             thread_id is None
             or sender.person is not None
             or sender.address in (await engine.load(thread_id)).requesters
         ):
             return thread_id
-        raise Forbidden(f"only a requester or a person named in handrail.toml may {command.action} this thread")
+        raise Forbidden(f"only a requester or a person named in handrail.toml may {control_input.action} this thread")
 
     async def _is_relevant(self, message: InboundMessage) -> bool:
         """Return whether to process this message.
 
-        One that may not open a thread counts only in a linked conversation. Empty messages count only if they open a
-        thread, because in an open thread an empty text could answer a question.
+        A message that may not open a thread counts only in a conversation with a thread. An empty message counts only
+        if it opens a thread, because in an open thread an empty text could answer a question.
         """
         text = self._split_agent_prefix(message.text)[1] if message.may_name_agent else message.text
         has_content = bool(text or message.quotes or message.file_names)
         if message.may_open and has_content:
             return True
-        is_linked = await self.conversations.find_thread(message.arrival.channel, message.conversation_keys) is not None
-        return has_content if is_linked else message.may_open
+        has_thread = (
+            await self.conversations.find_thread(message.arrival.channel, message.conversation_keys) is not None
+        )
+        return has_content if has_thread else message.may_open
 
     def _split_agent_prefix(self, text: str) -> tuple[str | None, str]:
         """Split a leading agent name from a text, as in `oncall: what is burning?`. It is None if there is none."""
@@ -164,7 +169,7 @@ class MessageReceiver:
         return _with_default_text(incoming)
 
     async def _refuse_message(self, message: InboundMessage, claim: IdempotencyClaim | None, error: Conflict) -> Posted:
-        """Return the refusal once: a channel may deliver a message several times, and each time it is refused."""
+        """Return the refusal for the first delivery only; later deliveries of the same message are duplicates."""
         thread_id = await self.conversations.find_thread(message.arrival.channel, message.conversation_keys)
         threads = self.conversations.threads
         if thread_id is None or claim is None or await threads.record_ignored(thread_id, claim):

@@ -2,11 +2,11 @@
 
 import re
 
-from channels.address_format import AddressFormat, PersonKey
+from channels.address_format import AddressFormat, AddressKey
 
 ADDRESS_FORMAT = AddressFormat(
     scheme="email",
-    person_key=PersonKey(
+    address_key=AddressKey(
         name="email",
         pattern=re.compile(r"[^@\s\x00-\x1f\x7f:<>,]{1,64}@[^@\s\x00-\x1f\x7f:<>,]{1,189}"),
         example="alice@example.com",

@@ -61,6 +61,7 @@ class EmailSettings(InstallationSettings):
         description="the bot's email address; replies go to name+token@domain",
         examples=["bot@example.com"],
     )
+    # without EMPTY_DISABLES an empty variable would mean the default
     smtp_listen: Annotated[ListenAddress | None, parse_with(parse_listen_address), EMPTY_DISABLES] = Field(
         ListenAddress(host="127.0.0.1", port=2525),
         description="address to receive mail by SMTP; empty: disabled",

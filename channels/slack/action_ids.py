@@ -40,7 +40,7 @@ def split_action_id(action_id: str, value: str | None) -> tuple[str, int | None]
 class ModalContext:
     """Card from which a modal was opened. It is kept in `private_metadata`: a submission does not name a message.
 
-    `page` is the index of the card's page that is shown next.
+    `signed_value` is the signed value of the card's buttons. `page` is the index of the card's page that is shown next.
     """
 
     signed_value: str

@@ -2,12 +2,12 @@
 
 import re
 
-from channels.address_format import AddressFormat, PersonKey
+from channels.address_format import AddressFormat, AddressKey
 from channels.slack.destinations import parse_destination
 
 ADDRESS_FORMAT = AddressFormat(
     scheme="slack",
-    person_key=PersonKey(
+    address_key=AddressKey(
         name="slack",
         pattern=re.compile(r"(T[A-Z0-9]{2,20}/)?[UW][A-Z0-9]{2,20}", re.ASCII),
         example="U0ALICE",

@@ -11,14 +11,14 @@ import re
 from agents.core.errors import Forbidden, InvalidInput
 from agents.core.messages import Receipt
 from agents.core.values import Address
-from channels.address_format import AddressFormat, PersonKey
+from channels.address_format import AddressFormat, AddressKey
 from channels.base import Capabilities, Endpoint, HttpResponse, Plugin
 from channels.finding import Finding
 from channels.inbound import Arrival, InboundMessage, Sender
 
 ADDRESS_FORMAT = AddressFormat(
     scheme="pager",
-    person_key=PersonKey(name="pager", pattern=re.compile("[a-z0-9]+"), example="ward7"),
+    address_key=AddressKey(name="pager", pattern=re.compile("[a-z0-9]+"), example="ward7"),
     pattern=re.compile("[a-z0-9]+"),
     example="pager:ward7",
 )

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, create_model, field_
 
 from agents.core.people import Person
 from agents.core.values import Address, FrozenModel
-from bot.config.file.references import BUILTIN_SCHEMES, PERSON_KEYS, RoleName, get_declared_names
+from bot.config.file.references import ADDRESS_KEYS, BUILTIN_SCHEMES, RoleName, get_declared_names
 from bot.config.messages import join_names, quote
 
 
@@ -25,16 +25,16 @@ class PersonFields(FrozenModel):
 
     def to_person(self, key: str) -> Person:
         """Return the person with this key: `[people.KEY]`. It has the addresses of this table and the built-in ones."""
-        written = {name: getattr(self, name) for name in PERSON_KEYS}
-        addresses = [PERSON_KEYS[name].address_of(value) for name, value in written.items() if value is not None]
+        written = {name: getattr(self, name) for name in ADDRESS_KEYS}
+        addresses = [ADDRESS_KEYS[name].address_of(value) for name, value in written.items() if value is not None]
         return Person(
             key=key, name=self.name, roles=self.roles, addresses=(*map(Address, addresses), *builtin_addresses(key))
         )
 
 
 def _check_address(value: str, info: ValidationInfo) -> str:
-    known = PERSON_KEYS[info.field_name or ""]
-    key = known.person_key
+    known = ADDRESS_KEYS[info.field_name or ""]
+    key = known.address_key
     if key is not None and not key.pattern.fullmatch(value):
         raise ValueError(f"must be written like {quote(key.example)} (found {quote(value)})")
     owners = get_declared_names(info).people_by_address[known.address_of(value)]
@@ -44,7 +44,7 @@ def _check_address(value: str, info: ValidationInfo) -> str:
 
 
 _WrittenAddress = Annotated[str, AfterValidator(_check_address)]
-_ADDRESS_FIELDS: dict[str, Any] = dict.fromkeys(PERSON_KEYS, (_WrittenAddress | None, None))
+_ADDRESS_FIELDS: dict[str, Any] = dict.fromkeys(ADDRESS_KEYS, (_WrittenAddress | None, None))
 
 PersonTable = create_model("PersonTable", __base__=PersonFields, **_ADDRESS_FIELDS)
 """Table of one person, with one key for each channel whose addresses are written."""

@@ -44,8 +44,8 @@ Duration = Annotated[int, BeforeValidator(_validate_duration)]
 ADDRESS_FORMATS: Mapping[str, AddressFormat] = {known.scheme: known for known in list_address_formats()}
 """Formats of the addresses on channels, by scheme."""
 
-PERSON_KEYS: Mapping[str, AddressFormat] = {
-    known.person_key.name: known for known in ADDRESS_FORMATS.values() if known.person_key
+ADDRESS_KEYS: Mapping[str, AddressFormat] = {
+    known.address_key.name: known for known in ADDRESS_FORMATS.values() if known.address_key
 }
 """Formats of the addresses that are written in the table of a person, by key."""
 
@@ -118,7 +118,7 @@ def get_declared_names(info: ValidationInfo) -> DeclaredNames:
 def _list_addresses_and_schemes(table: Mapping[str, Any]) -> Iterator[str]:
     """Yield the addresses of a person, and the schemes of these and of the built-in addresses."""
     yield from BUILTIN_SCHEMES
-    for key, known in PERSON_KEYS.items():
+    for key, known in ADDRESS_KEYS.items():
         if isinstance(table.get(key), str):
             yield known.scheme
             yield known.address_of(table[key])
