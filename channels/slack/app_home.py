@@ -25,8 +25,8 @@ class PendingRequest:
 
 
 @dataclass(frozen=True)
-class ThreadSummary:
-    """One thread; `title` is its first message."""
+class ThreadRow:
+    """Row of a thread; `title` is its first message."""
 
     agent: str
     status: ThreadStatus
@@ -36,13 +36,13 @@ class ThreadSummary:
 
 
 @dataclass(frozen=True)
-class Overview:
+class SlackOverview:
     """Overview for one user. `by` is their address, `slack:TEAM/USER`; `person` is None if they are not linked."""
 
     by: Address
     person: Person | None = None
     pending_requests: tuple[PendingRequest, ...] = ()
-    threads: tuple[ThreadSummary, ...] = ()
+    threads: tuple[ThreadRow, ...] = ()
 
 
 MAX_ROWS = 12
@@ -66,7 +66,7 @@ def request_blocks(rows: Sequence[PendingRequest]) -> Iterator[Block]:
         yield section("No requests are waiting for you.")
 
 
-def thread_blocks(rows: Sequence[ThreadSummary]) -> Iterator[Block]:
+def thread_blocks(rows: Sequence[ThreadRow]) -> Iterator[Block]:
     """Yield for each thread its first message, agent, status and last change, and a link."""
     for row in rows[:MAX_ROWS]:
         yield section(
@@ -113,7 +113,7 @@ def _context_text(text: str) -> Block:
 _MAX_LENGTH = 1000
 
 
-def describe_user(overview: Overview) -> str:
+def describe_user(overview: SlackOverview) -> str:
     """Return the user's name and roles, or how to link their Slack account in `handrail.toml`."""
     if overview.person is None:
         line = f'slack = "{escape_hidden_characters(overview.by.id)}"'
@@ -140,7 +140,7 @@ def suggested_prompts(phrases: Sequence[str]) -> tuple[dict[str, str], ...]:
     )
 
 
-def render_app_home(overview: Overview) -> Block:
+def render_app_home(overview: SlackOverview) -> Block:
     """Return the view for `views.publish`, below its limit of 100 blocks."""
     blocks = [
         section(describe_user(overview)),

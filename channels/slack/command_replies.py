@@ -3,7 +3,7 @@
 from typing import Any
 
 from agents.core.visible_text import escape_hidden_characters
-from channels.slack.app_home import Overview, describe_user, request_blocks, thread_blocks
+from channels.slack.app_home import SlackOverview, describe_user, request_blocks, thread_blocks
 from channels.slack.blocks import Block, escape_hidden_except_whitespace, escape_mrkdwn, section, truncate
 from channels.slack.cards import MAX_TEXT_LENGTH
 
@@ -32,20 +32,20 @@ def unknown_subcommand_reply(typed: str) -> EphemeralReply:
     return _paragraphs_reply(f"Unknown command “{shown}”. Use one of these: {', '.join(SUBCOMMANDS)}.")
 
 
-def status_reply(overview: Overview) -> EphemeralReply:
+def status_reply(overview: SlackOverview) -> EphemeralReply:
     """Return the user's threads and the number of requests that wait for them."""
     requests = _format_count(len(overview.pending_requests), "open request")
     summary = f"{requests} for you, {_format_count(len(overview.threads), 'thread')} of yours"
     return _ephemeral_reply(summary, [section(summary), *thread_blocks(overview.threads)])
 
 
-def approvals_reply(overview: Overview) -> EphemeralReply:
+def approvals_reply(overview: SlackOverview) -> EphemeralReply:
     """Return the requests that wait for the user."""
     summary = f"{_format_count(len(overview.pending_requests), 'open request')} for you"
     return _ephemeral_reply(summary, [section(summary), *request_blocks(overview.pending_requests)])
 
 
-def whoami_reply(overview: Overview) -> EphemeralReply:
+def whoami_reply(overview: SlackOverview) -> EphemeralReply:
     """Return the description of the user."""
     return _paragraphs_reply(describe_user(overview))
 

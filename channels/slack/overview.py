@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from agents.core.errors import HandrailError, Permanent
 from agents.core.requests import Request
 from agents.core.values import Address
-from channels import inbound
 from channels.base import Receiver
-from channels.slack.app_home import Overview, PendingRequest, ThreadSummary
+from channels.inbound import ThreadSummary
+from channels.slack.app_home import PendingRequest, SlackOverview, ThreadRow
 from channels.slack.arrivals import create_sender
 from channels.slack.client import SlackClient
 from channels.slack.destinations import Destination, parse_destination, parse_message_ref
@@ -27,12 +27,12 @@ class OverviewQuery:
 
     async def load(
         self, user_address: Address, bot: BotIdentity, receiver: Receiver, *, has_links: bool = False
-    ) -> Overview:
+    ) -> SlackOverview:
         """Return the overview of one user. `has_links` adds permalinks, with one call to Slack per row."""
         found = await receiver.overview(create_sender(user_address, bot), MAX_ITEMS)
         pending = [await self._pending_request(request, has_links=has_links) for request in found.requests]
-        summaries = [await self._thread_summary(thread, has_links=has_links) for thread in found.threads]
-        return Overview(user_address, found.person, tuple(pending), tuple(summaries))
+        rows = [await self._to_thread_row(thread, has_links=has_links) for thread in found.threads]
+        return SlackOverview(user_address, found.person, tuple(pending), tuple(rows))
 
     async def _pending_request(self, request: Request, *, has_links: bool) -> PendingRequest:
         card = next((card for card in request.cards if card.address.scheme == "slack"), None)
@@ -41,11 +41,11 @@ class OverviewQuery:
         channel, ts = parse_message_ref(card.receipt)
         return PendingRequest(request, channel, await self._fetch_permalink(channel, ts) if has_links else None)
 
-    async def _thread_summary(self, thread: inbound.ThreadSummary, *, has_links: bool) -> ThreadSummary:
+    async def _to_thread_row(self, thread: ThreadSummary, *, has_links: bool) -> ThreadRow:
         state = thread.state
         root = _slack_root_message(state.origin) if has_links else None
         link = await self._fetch_permalink(*root) if root else None
-        return ThreadSummary(state.agent, state.status, thread.title, state.updated_at or EPOCH, link)
+        return ThreadRow(state.agent, state.status, thread.title, state.updated_at or EPOCH, link)
 
     async def _fetch_permalink(self, channel: str, ts: str) -> str | None:
         """Return a message's permalink, None if the call fails."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from agents.core.people import Person
 from agents.core.values import Address
-from channels.slack.app_home import Overview, PendingRequest, ThreadSummary
+from channels.slack.app_home import PendingRequest, SlackOverview, ThreadRow
 from tests.agents.factories import approval, question
 
 NOW = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
@@ -23,13 +23,18 @@ open_requests = st.builds(question, question=hostile_texts) | st.builds(
     approval, arguments=st.dictionaries(hostile_texts, hostile_texts, max_size=3)
 )
 overviews = st.builds(
-    Overview,
+    SlackOverview,
     by=st.just(ALICE_ADDRESS),
     person=st.none() | st.builds(Person, key=st.just("alice"), name=hostile_texts, roles=st.tuples(hostile_texts)),
     pending_requests=st.lists(st.builds(PendingRequest, open_requests, channels, links), max_size=30).map(tuple),
     threads=st.lists(
         st.builds(
-            ThreadSummary, hostile_texts, st.sampled_from(["running", "done"]), hostile_texts, st.just(NOW), links
+            ThreadRow,
+            agent=hostile_texts,
+            status=st.sampled_from(["running", "done"]),
+            title=hostile_texts,
+            updated_at=st.just(NOW),
+            permalink=links,
         ),
         max_size=30,
     ).map(tuple),

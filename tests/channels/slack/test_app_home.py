@@ -8,7 +8,7 @@ from hypothesis import given
 
 from agents.core.people import Person
 from agents.core.values import Address
-from channels.slack.app_home import Overview, PendingRequest, ThreadSummary, render_app_home
+from channels.slack.app_home import PendingRequest, SlackOverview, ThreadRow, render_app_home
 from tests.agents.factories import approval, question
 from tests.channels.slack.overview_strategies import (
     ALICE_ADDRESS,
@@ -28,13 +28,13 @@ ALICE, BOB, _ = with_roles(SLACK_PEOPLE, alice=("release", "oncall"), bob=()).me
 
 
 def home_texts(**fields: Any) -> list[str]:
-    return visible_texts(render_app_home(Overview(ALICE_ADDRESS, **fields)))
+    return visible_texts(render_app_home(SlackOverview(ALICE_ADDRESS, **fields)))
 
 
 def accessories(**fields: Any) -> list[dict[str, Any]]:
     return [
         block["accessory"]
-        for block in render_app_home(Overview(ALICE_ADDRESS, **fields))["blocks"]
+        for block in render_app_home(SlackOverview(ALICE_ADDRESS, **fields))["blocks"]
         if "accessory" in block
     ]
 
@@ -94,7 +94,7 @@ def test_request_without_expiry_stays_open() -> None:
     ("status", "text"), [("running", "running"), ("waiting_for_human", "waiting for a person"), ("done", "done")]
 )
 def test_thread_shows_its_first_message_and_status(status: Any, text: str) -> None:
-    assert home_texts(threads=(ThreadSummary("deploy", status, "what is deployed?", NOW, LINK),))[4:] == [
+    assert home_texts(threads=(ThreadRow("deploy", status, "what is deployed?", NOW, LINK),))[4:] == [
         "what is deployed?",
         "Open the thread",
         "deploy",
@@ -104,7 +104,7 @@ def test_thread_shows_its_first_message_and_status(status: Any, text: str) -> No
 
 
 def test_home_says_that_there_are_more_rows() -> None:
-    row = ThreadSummary("deploy", "done", "hi", NOW)
+    row = ThreadRow("deploy", "done", "hi", NOW)
     texts = home_texts(pending_requests=(PendingRequest(question()),) * 13, threads=(row,) * 13)
     assert texts.count("There are more; only 12 are shown here.") == 2
     texts = home_texts(pending_requests=(PendingRequest(question()),) * 12, threads=(row,) * 12)
@@ -112,22 +112,22 @@ def test_home_says_that_there_are_more_rows() -> None:
 
 
 def test_untrusted_text_is_one_line_with_hidden_characters_escaped() -> None:
-    texts = home_texts(threads=(ThreadSummary("deploy", "done", HOSTILE, NOW),))
+    texts = home_texts(threads=(ThreadRow("deploy", "done", HOSTILE, NOW),))
     assert "<!channel> <@U0BOSS> <https://evil.example|docs> & *so* :boom:\\n\\u202e!" in texts
 
 
 def test_largest_home_is_within_slack_limits() -> None:
     long = "x" * 3000
     request = approval(arguments={long: long}, requester=Address("slack:" + "U" * 300))
-    row = ThreadSummary(long, "waiting_for_human", long, NOW, LINK)
-    full = Overview(
+    row = ThreadRow(long, "waiting_for_human", long, NOW, LINK)
+    full = SlackOverview(
         ALICE_ADDRESS, Person(key="alice", name=long), (PendingRequest(request, "C0OPS", "x"),) * 99, (row,) * 99
     )
     check_view(render_app_home(full), "home")
 
 
 @given(overviews)
-def test_any_overview_is_valid_and_inert(overview: Overview) -> None:
+def test_any_overview_is_valid_and_inert(overview: SlackOverview) -> None:
     view = render_app_home(overview)
     check_view(view, "home")
     assert is_inert(view["blocks"])
@@ -136,7 +136,7 @@ def test_any_overview_is_valid_and_inert(overview: Overview) -> None:
 async def test_home_tab_is_published() -> None:
     async with fake_slack() as slack:
         alice = slack.add_person("alice", "U0ALICE")
-        view = render_app_home(Overview(ALICE_ADDRESS, ALICE, (PendingRequest(question()),)))
+        view = render_app_home(SlackOverview(ALICE_ADDRESS, ALICE, (PendingRequest(question()),)))
         async with slack_client(slack) as client:
             await client.call("views.publish", user_id="U0ALICE", view=view)
         await alice.wait_for_home_tab("You are Alice Ng")

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 
-from channels.slack.app_home import Overview, PendingRequest, ThreadSummary
+from channels.slack.app_home import PendingRequest, SlackOverview, ThreadRow
 from channels.slack.command_replies import (
     SUBCOMMANDS,
     EphemeralReply,
@@ -36,9 +36,9 @@ ESCAPED = "&lt;!channel&gt; &lt;@U0BOSS&gt; &lt;https://evil.example|docs&gt; &a
     [
         help_reply(),
         unknown_subcommand_reply("dance"),
-        status_reply(Overview(ALICE_ADDRESS)),
-        approvals_reply(Overview(ALICE_ADDRESS)),
-        whoami_reply(Overview(ALICE_ADDRESS)),
+        status_reply(SlackOverview(ALICE_ADDRESS)),
+        approvals_reply(SlackOverview(ALICE_ADDRESS)),
+        whoami_reply(SlackOverview(ALICE_ADDRESS)),
         rejection_reply("too late"),
     ],
 )
@@ -62,15 +62,17 @@ def test_unknown_subcommand_reply_lists_the_known_ones() -> None:
 
 
 def test_status_lists_threads_and_counts_requests() -> None:
-    row = ThreadSummary("deploy", "running", "what is deployed?", NOW)
-    reply = status_reply(Overview(ALICE_ADDRESS, ALICE, (PendingRequest(question()),), (row,)))
+    row = ThreadRow("deploy", "running", "what is deployed?", NOW)
+    reply = status_reply(SlackOverview(ALICE_ADDRESS, ALICE, (PendingRequest(question()),), (row,)))
     assert reply["text"] == "1 open request for you, 1 thread of yours"
     assert visible_texts(reply["blocks"])[1] == "what is deployed?"
 
 
 def test_approvals_lists_pending_requests() -> None:
     reply = approvals_reply(
-        Overview(ALICE_ADDRESS, ALICE, (PendingRequest(approval()), PendingRequest(question(question="Where to?"))))
+        SlackOverview(
+            ALICE_ADDRESS, ALICE, (PendingRequest(approval()), PendingRequest(question(question="Where to?")))
+        )
     )
     assert reply["text"] == "2 open requests for you"
     texts = visible_texts(reply["blocks"])
@@ -79,8 +81,8 @@ def test_approvals_lists_pending_requests() -> None:
 
 
 def test_whoami_shows_the_person_or_the_address() -> None:
-    assert whoami_reply(Overview(ALICE_ADDRESS, ALICE))["text"] == "You are Alice Ng (alice), with the roles dev."
-    assert "T0HOME/U0ALICE" in whoami_reply(Overview(ALICE_ADDRESS))["text"]
+    assert whoami_reply(SlackOverview(ALICE_ADDRESS, ALICE))["text"] == "You are Alice Ng (alice), with the roles dev."
+    assert "T0HOME/U0ALICE" in whoami_reply(SlackOverview(ALICE_ADDRESS))["text"]
 
 
 def test_rejected_command_is_explained() -> None:
@@ -103,7 +105,7 @@ def check_reply(reply: EphemeralReply) -> None:
 
 
 @given(overviews)
-def test_any_overview_yields_valid_replies(overview: Overview) -> None:
+def test_any_overview_yields_valid_replies(overview: SlackOverview) -> None:
     for reply in (status_reply(overview), approvals_reply(overview), whoami_reply(overview)):
         check_reply(reply)
 
