@@ -1,6 +1,6 @@
 """Approval round trips through the real engine and store, with an instant model.
 
-    python -m tests.bench.round_trips [--trips 400] [--turns 1000]
+    python -m tests.bench.round_trips [--trips 400] [--thread-trips 1000]
 
 A round trip is: message, call that needs approval, card, answer, tool, reply. The ratio to raw commits of the same run
 depends less on the machine than the absolute figures.
@@ -152,10 +152,10 @@ async def run_concurrently(generator: LoadGenerator, trips: int) -> float:
     return trips // CONCURRENT_CLIENTS * CONCURRENT_CLIENTS / (time.perf_counter() - started_at)
 
 
-async def measure_long_thread(generator: LoadGenerator, turns: int) -> tuple[float, float]:
+async def measure_long_thread(generator: LoadGenerator, thread_trips: int) -> tuple[float, float]:
     """Return the median seconds of the first 50 and of the last 50 round trips of one thread."""
     thread_id, durations = await generator.round_trip(), []
-    for _ in range(turns):
+    for _ in range(thread_trips):
         started_at = time.perf_counter()
         await generator.round_trip(thread_id)
         durations.append(time.perf_counter() - started_at)
@@ -191,7 +191,7 @@ def measure_raw_commits(folder: Path, commits: int = 2000) -> float:
     return rate
 
 
-async def measure(folder: Path, trips: int, turns: int) -> None:
+async def measure(folder: Path, trips: int, thread_trips: int) -> None:
     """Run all measurements and print the figures."""
     raw = measure_raw_commits(folder)
     generator = await start_load_generator(f"sqlite:///{folder / 'many.db'}")
@@ -204,7 +204,7 @@ async def measure(folder: Path, trips: int, turns: int) -> None:
     await generator.bot.stop()
     url = f"sqlite:///{folder / 'long.db'}"
     generator = await start_load_generator(url)
-    first, last = await measure_long_thread(generator, turns)
+    first, last = await measure_long_thread(generator, thread_trips)
     await generator.bot.stop()
     print(f"raw commits                   {raw:8.0f} /s")
     print(f"commits per round trip        {commits:8.1f}")
@@ -213,17 +213,17 @@ async def measure(folder: Path, trips: int, turns: int) -> None:
         f"round trips, {CONCURRENT_CLIENTS} concurrent    {parallel:8.1f} /s   1 per {raw / parallel:.0f} raw commits"
     )
     print(f"accepting a message, p99      {accepted * 1000:8.1f} ms")
-    print(f"turn {turns} against the first    {last / first:8.2f} times ({first * 1000:.1f} ms, {last * 1000:.1f} ms)")
-    print(f"stored per round trip         {database_bytes(url) / (turns + 1):8.0f} bytes")
+    print(f"last 50 against the first 50  {last / first:8.2f} times ({first * 1000:.1f} ms, {last * 1000:.1f} ms)")
+    print(f"stored per round trip         {database_bytes(url) / (thread_trips + 1):8.0f} bytes")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--trips", type=int, default=400)
-    parser.add_argument("--turns", type=int, default=1000)
+    parser.add_argument("--thread-trips", type=int, default=1000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(measure(Path(folder), options.trips, options.turns))
+        asyncio.run(measure(Path(folder), options.trips, options.thread_trips))
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ async def test_retry_after_a_lost_commit_response_finds_the_commit(postgres_url:
     with postgres_proxy(postgres_url) as proxy:
         async with running_bot(Database.open(proxy.url), ScriptedModel(SHIP), has_job_queue=True) as harness:
             claim = IdempotencyClaim("terminal:alice", ("once",), fingerprint="f")
-            proxy.lose_commit_containing("INSERT INTO inbox")
+            proxy.lose_response_to_commit_containing("INSERT INTO inbox")
             with pytest.raises(StoreUnavailable):
                 await open_thread(harness, claim)
             duplicate = await open_thread(harness, claim)

@@ -20,13 +20,13 @@ class PostgresProxy:
 
     url: str
     server: URL
-    answer_lost: Event = field(default_factory=Event)
+    response_lost: Event = field(default_factory=Event)
     is_silent: bool = False
     """Forward no more traffic, but keep the connections open, like a load balancer that has lost their state."""
     _marker: bytes | None = None
     _connections: set[asyncio.Task[None]] = field(default_factory=set)
 
-    def lose_commit_containing(self, sql_text: str) -> None:
+    def lose_response_to_commit_containing(self, sql_text: str) -> None:
         """Drop the response to the commit of the next transaction whose statements contain this text."""
         self._marker = sql_text.encode()
 
@@ -43,10 +43,10 @@ class PostgresProxy:
 
     async def _forward(self, from_client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         from_server, to_server = await self._connect_to_server()
-        drop_answers = asyncio.Event()
+        drop_responses = asyncio.Event()
         directions = [
-            asyncio.create_task(self._forward_to_server(from_client, to_server, drop_answers)),
-            asyncio.create_task(self._forward_to_client(from_server, to_client, drop_answers)),
+            asyncio.create_task(self._forward_to_server(from_client, to_server, drop_responses)),
+            asyncio.create_task(self._forward_to_client(from_server, to_client, drop_responses)),
         ]
         try:
             await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
@@ -65,7 +65,7 @@ class PostgresProxy:
         return await asyncio.open_connection(self.server.host, self.server.port or 5432)
 
     async def _forward_to_server(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, drop_answers: asyncio.Event
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, drop_responses: asyncio.Event
     ) -> None:
         is_marked = False
         with suppress(ConnectionError):
@@ -73,17 +73,17 @@ class PostgresProxy:
                 is_marked = is_marked or (self._marker is not None and self._marker in data)
                 if is_marked and (b"COMMIT" in data or _SINGLE_STATEMENT_PREFIX in data):
                     self._marker = None
-                    drop_answers.set()
+                    drop_responses.set()
                 if not self.is_silent:
                     writer.write(data)
 
     async def _forward_to_client(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, drop_answers: asyncio.Event
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, drop_responses: asyncio.Event
     ) -> None:
         with suppress(ConnectionError):
             while data := await reader.read(65536):
-                if drop_answers.is_set():
-                    self.answer_lost.set()
+                if drop_responses.is_set():
+                    self.response_lost.set()
                     break
                 writer.write(data)
 

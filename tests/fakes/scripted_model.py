@@ -34,7 +34,7 @@ class ScriptedModel:
             _send_partials(completion.step.message, on_partial)
         return completion
 
-    def check(self) -> None:
+    def assert_called_as_scripted(self) -> None:
         """Raise AssertionError when there were more or fewer calls than steps."""
         assert not self._unexpected, f"the model was called {self._unexpected} times more than scripted"
         assert not self._steps, f"{len(self._steps)} steps were never used"
@@ -57,7 +57,7 @@ def scripted_model(*steps: ScriptedStep) -> Iterator[ScriptedModel]:
     """Yield a ScriptedModel that is checked at the end of the block."""
     model = ScriptedModel(*steps)
     yield model
-    model.check()
+    model.assert_called_as_scripted()
 
 
 _: type[Model] = ScriptedModel

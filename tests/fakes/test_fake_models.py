@@ -126,7 +126,7 @@ async def test_call_after_the_script_fails_even_if_its_error_is_caught() -> None
         await model.complete(MODEL_REQUEST)
 
     with pytest.raises(AssertionError, match="1 times more than scripted"):
-        model.check()
+        model.assert_called_as_scripted()
 
 
 def test_unfinished_script_fails_the_test() -> None:

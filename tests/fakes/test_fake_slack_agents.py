@@ -34,10 +34,10 @@ async def test_person_reads_a_reply_while_the_bot_streams_it(
 ) -> None:
     thread = await alice.mention_bot("what is deployed?", channel="C0OPS")
     stream = await start_stream(slack, thread, **TO_ALICE, markdown_text="Look")
-    card = await alice.wait_for_stream(thread, "Look")
+    reply = await alice.wait_for_stream(thread, "Look")
     await append_text(slack, stream, "ing at **production**")
-    await card.wait_for_text("Looking at **production**")
-    assert card.message.is_streaming
+    await reply.wait_for_text("Looking at **production**")
+    assert reply.message.is_streaming
     metadata = {"event_type": "handrail", "event_payload": {"outbox_id": "o1"}}
     await bot.slack.chat_stopStream(
         channel=stream["channel"],
@@ -47,9 +47,9 @@ async def test_person_reads_a_reply_while_the_bot_streams_it(
         metadata=metadata,
         session_status="active",
     )
-    assert await card.wait_until_streamed("done") == "Looking at **production**.\ndone"
-    assert card.message.stream is not None
-    assert card.message.stream.chunks == ["Look", "ing at **production**", "."]
+    assert await reply.wait_until_streamed("done") == "Looking at **production**.\ndone"
+    assert reply.message.stream is not None
+    assert reply.message.stream.chunks == ["Look", "ing at **production**", "."]
     assert slack.workspace.sessions == {("C0OPS", thread.ts): "active"}
     replies = await bot.slack.conversations_replies(channel="C0OPS", ts=thread.ts, include_all_metadata=True)
     assert replies["messages"][1]["metadata"] == metadata
@@ -75,9 +75,9 @@ async def test_other_people_read_a_streamed_message_when_it_is_complete(
 async def test_stream_in_a_direct_message_needs_no_recipient(slack: FakeSlack, alice: Person) -> None:
     thread = await alice.send_direct_message("hi")
     stream = await start_stream(slack, thread, markdown_text="hello")
-    card = await alice.wait_for_stream(thread)
+    reply = await alice.wait_for_stream(thread)
     await web_client(slack).chat_stopStream(channel=stream["channel"], ts=stream["ts"])
-    assert await card.wait_until_streamed() == "hello"
+    assert await reply.wait_until_streamed() == "hello"
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ async def test_only_an_unfinished_stream_can_be_appended_to_or_stopped(slack: Fa
 async def test_stop_button_stops_the_stream(slack: FakeSlack, bot: RecordingBot, alice: Person) -> None:
     thread = await alice.mention_bot("count to a million", channel="C0OPS")
     stream = await start_stream(slack, thread, **TO_ALICE, markdown_text="one")
-    card = await alice.wait_for_stream(thread)
+    reply = await alice.wait_for_stream(thread)
     await alice.press_stop(thread)
     await slack.wait_until_quiet()
     event = next(request.event for request in bot.received if request.event.get("type") == "agent_session_stopped")
@@ -149,7 +149,7 @@ async def test_stop_button_stops_the_stream(slack: FakeSlack, bot: RecordingBot,
     call = web_client(slack).chat_appendStream(**message, markdown_text=", two")
     await expect_api_error(slack, call, "stopped_by_user", "chat.appendStream")
     await web_client(slack).chat_stopStream(**message, blocks=DONE)
-    assert await card.wait_until_streamed() == "one\ndone"
+    assert await reply.wait_until_streamed() == "one\ndone"
 
 
 async def test_processing_session_has_a_stop_button(slack: FakeSlack, bot: RecordingBot, alice: Person) -> None:
@@ -324,9 +324,9 @@ async def test_message_has_a_permalink(slack: FakeSlack, alice: Person) -> None:
 
 
 async def test_external_user_has_the_team_of_their_own_workspace(slack: FakeSlack, bot: RecordingBot) -> None:
-    guest = slack.add_person("guest", "U0GUEST", team_id="T0OTHER")
-    await guest.mention_bot("hi", channel="C0SHARED")
+    external_user = slack.add_person("external_user", "U0EXTERNAL", team_id="T0OTHER")
+    await external_user.mention_bot("hi", channel="C0SHARED")
     await slack.wait_until_quiet()
     assert {request.event["user_team"] for request in bot.received} == {"T0OTHER"}
-    await guest.run_slash_command("/handrail help", channel="C0SHARED")
-    assert guest.interaction_payload("x")["user"]["team_id"] == "T0OTHER"
+    await external_user.run_slash_command("/handrail help", channel="C0SHARED")
+    assert external_user.interaction_payload("x")["user"]["team_id"] == "T0OTHER"

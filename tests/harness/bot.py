@@ -280,4 +280,4 @@ async def running_bot(
         finally:
             await bot.stop(grace_seconds=5)
     if isinstance(model, ScriptedModel):
-        model.check()
+        model.assert_called_as_scripted()

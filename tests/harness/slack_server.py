@@ -27,7 +27,7 @@ from tests.crashes.slack_journal import posted_messages
 from tests.crashes.snapshot import SystemSnapshot, snapshot_connection, unfinished_thread_ids
 from tests.databases import DATABASES, drop_if_server_outlives_tests
 from tests.fakes.clock import WallClock
-from tests.fakes.slack.card import Card
+from tests.fakes.slack.card import ShownMessage
 from tests.fakes.slack.delivery import FAST_RETRY_DELAYS
 from tests.fakes.slack.message import Message
 from tests.fakes.slack.person import Person
@@ -84,7 +84,7 @@ class SlackServerHarness:
     async def kill(self) -> None:
         await self.processes.kill()
 
-    async def click_until_rejected(self, card: Card, label: str, *, by: Person, message: str) -> None:
+    async def click_until_rejected(self, card: ShownMessage, label: str, *, by: Person, message: str) -> None:
         """Click until the person sees the reason for the rejection.
 
         One click is not enough: a process that is killed does not send the ephemeral message with the reason.

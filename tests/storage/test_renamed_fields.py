@@ -140,7 +140,7 @@ async def test_migrated_database_opens_lists_and_replays(database: Database, eng
     assert await database.read(lambda connection: [event for _, event in events_after(connection, "thr_1")]) == EVENTS
 
 
-def test_all_pages_are_rewritten_and_unreadable_rows_kept(engine: Engine) -> None:
+def test_all_batches_are_rewritten_and_other_rows_kept(engine: Engine) -> None:
     insert_thread = text(
         "INSERT INTO thread (id, agent, status, version, unfinished, created_at, updated_at, state) "
         "VALUES (:id, 'a', 'done', 1, false, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, '{}')"

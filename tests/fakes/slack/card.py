@@ -16,7 +16,7 @@ _RETRY_INTERVAL = timedelta(seconds=0.05)
 
 
 @dataclass(frozen=True)
-class Card:
+class ShownMessage:
     """Message of the bot. `controls` are those that it had when the test first saw it, which may be removed by now."""
 
     workspace: Workspace
@@ -24,8 +24,8 @@ class Card:
     controls: list[Json]
 
     @classmethod
-    def from_message(cls, workspace: Workspace, message: Message) -> "Card":
-        """Return the message as a card and mark it as seen."""
+    def from_message(cls, workspace: Workspace, message: Message) -> "ShownMessage":
+        """Return the message with its current controls, and mark it as seen."""
         message.is_seen = True
         return cls(workspace, message, deepcopy(message.controls))
 

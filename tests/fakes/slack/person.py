@@ -7,7 +7,7 @@ from tests.fakes.slack import events, view_methods
 from tests.fakes.slack.actor import Actor
 from tests.fakes.slack.app import App
 from tests.fakes.slack.bot_request import BotResponse
-from tests.fakes.slack.card import Card
+from tests.fakes.slack.card import ShownMessage
 from tests.fakes.slack.message import Json, Message
 from tests.fakes.slack.modal import Modal
 from tests.fakes.slack.rich_text import encode_text, rich_text_blocks
@@ -129,7 +129,7 @@ class Person(Actor):
             find, f"{self.name} was never offered the prompt {title}".strip
         )
 
-    async def wait_for_stream(self, thread: Message, text: str = "") -> Card:
+    async def wait_for_stream(self, thread: Message, text: str = "") -> ShownMessage:
         """Wait for a streamed message in the thread that contains the text and is shown to this person."""
 
         def is_match(message: Message) -> bool:
@@ -141,7 +141,7 @@ class Person(Actor):
 
         return await self._wait_for_message(is_match, f"a stream {text}", text)
 
-    async def wait_for_card(self, thread: Message | None = None, text: str = "", *, approval: str = "") -> Card:
+    async def wait_for_card(self, thread: Message | None = None, text: str = "", *, approval: str = "") -> ShownMessage:
         """Wait for a card with controls that contains both texts, in the thread or in any channel they can read.
 
         Unseen cards have precedence over seen ones.
@@ -152,7 +152,7 @@ class Person(Actor):
 
         return await self._wait_for_message(is_match, f"a card {text} {approval}", text, approval, may_be_seen=True)
 
-    async def wait_for_reply(self, thread: Message | None = None, text: str = "") -> Card:
+    async def wait_for_reply(self, thread: Message | None = None, text: str = "") -> ShownMessage:
         """Wait for the first unseen complete message of the bot that contains the text."""
 
         def is_match(message: Message) -> bool:
@@ -160,7 +160,7 @@ class Person(Actor):
 
         return await self._wait_for_message(is_match, f"a reply {text}", text)
 
-    async def wait_for_ephemeral(self, text: str = "") -> Card:
+    async def wait_for_ephemeral(self, text: str = "") -> ShownMessage:
         """Wait for an ephemeral message to this person."""
         return await self._wait_for_message(
             lambda message: message.ephemeral_to == self.id, f"an ephemeral message {text}", text
@@ -217,7 +217,7 @@ class Person(Actor):
 
     async def _wait_for_message(
         self, predicate: Callable[[Message], bool], description: str, *texts: str, may_be_seen: bool = False
-    ) -> Card:
+    ) -> ShownMessage:
         messages = self.workspace.messages
 
         def is_match_of_bot(message: Message) -> bool:
@@ -237,7 +237,9 @@ class Person(Actor):
             unseen = [message.visible_text for message in messages if message.is_from_bot and not message.is_seen]
             return f"{self.name} never saw {description.strip()}; unseen are {unseen}"
 
-        return Card.from_message(self.workspace, await self.workspace.condition.wait_until(find, describe_failure))
+        return ShownMessage.from_message(
+            self.workspace, await self.workspace.condition.wait_until(find, describe_failure)
+        )
 
 
 def _enterprise_fields(app: App) -> Json:

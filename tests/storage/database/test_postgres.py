@@ -1,4 +1,4 @@
-"""Failures of PostgreSQL: connections, locks or the server are lost, and no commit is lost or repeated."""
+"""Failures of PostgreSQL: connections, locks or the server fail, and no commit is lost or repeated."""
 
 import asyncio
 import traceback
@@ -64,7 +64,7 @@ def terminate_all_backends(url: str) -> None:
     execute_as_admin(url, f"SELECT pg_terminate_backend(pid, 5000) {sessions}")
 
 
-class FailingTransaction:
+class CountedInsert:
     """Function that inserts a row, then executes the next failing statement, and counts its runs."""
 
     def __init__(self, name: str, *failing_statements: str) -> None:
@@ -89,7 +89,7 @@ async def test_terminated_backends_lose_and_repeat_nothing(database: Database, p
 
 
 async def test_connection_lost_before_the_commit_is_replaced_once(database: Database) -> None:
-    failing = FailingTransaction("one", TERMINATE_SELF)
+    failing = CountedInsert("one", TERMINATE_SELF)
     assert await database.transaction(failing) == "one"
     assert failing.runs == 2
     assert await database.transaction(count_rows) == 1
@@ -97,7 +97,7 @@ async def test_connection_lost_before_the_commit_is_replaced_once(database: Data
 
 async def test_connection_lost_twice_raises_store_unavailable(database: Database) -> None:
     with pytest.raises(StoreUnavailable, match="the database does not answer"):
-        await database.transaction(FailingTransaction("one", TERMINATE_SELF, TERMINATE_SELF))
+        await database.transaction(CountedInsert("one", TERMINATE_SELF, TERMINATE_SELF))
     assert await database.transaction(count_rows) == 0
 
 
@@ -128,7 +128,7 @@ async def all_connections_busy(database: Database) -> AsyncIterator[list[asyncio
     with engine.connect() as other:
         other.execute(text("SELECT pg_advisory_lock(1)"))
         wait_for_lock = "SELECT pg_advisory_xact_lock(1)"
-        functions = [FailingTransaction(f"busy {number}", wait_for_lock) for number in range(MAX_CONNECTIONS)]
+        functions = [CountedInsert(f"busy {number}", wait_for_lock) for number in range(MAX_CONNECTIONS)]
         busy = [asyncio.create_task(database.transaction(function)) for function in functions]
         async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
             while not all(function.runs for function in functions):
@@ -174,7 +174,7 @@ async def test_full_queue_rejects_new_functions_and_runs_queued_ones(postgres_ur
 async def test_slow_statement_times_out(postgres_url: str) -> None:
     async with database_with_timeout(SHORT_TIMEOUT_SECONDS, postgres_url) as database:
         with pytest.raises(StoreUnavailable, match="the database is too busy"):
-            await database.transaction(FailingTransaction("slow", "SELECT pg_sleep(60)"))
+            await database.transaction(CountedInsert("slow", "SELECT pg_sleep(60)"))
         assert await database.transaction(count_rows) == 0
 
 
@@ -184,7 +184,7 @@ async def test_lock_wait_times_out(postgres_url: str) -> None:
         with engine.connect() as other:
             other.execute(text("SELECT pg_advisory_lock(1)"))
             with pytest.raises(StoreUnavailable, match="the database is too busy"):
-                await database.transaction(FailingTransaction("locked", "SELECT pg_advisory_xact_lock(1)"))
+                await database.transaction(CountedInsert("locked", "SELECT pg_advisory_xact_lock(1)"))
         assert await database.transaction(count_rows) == 0
     engine.dispose()
 
@@ -251,11 +251,11 @@ async def test_commit_with_unknown_outcome_is_not_repeated(postgres_url: str) ->
     with postgres_proxy(postgres_url) as proxy:
         database = Database.open(proxy.url)
         await database.transaction(count_rows)
-        proxy.lose_commit_containing("INSERT INTO inbox")
-        transaction = FailingTransaction("kept")
+        proxy.lose_response_to_commit_containing("INSERT INTO inbox")
+        transaction = CountedInsert("kept")
         with pytest.raises(StoreUnavailable, match="the database does not answer"):
             await database.transaction(transaction)
-        assert proxy.answer_lost.is_set()
+        assert proxy.response_lost.is_set()
         assert transaction.runs == 1
         assert await database.transaction(count_rows) == 1
         await database.close()
@@ -263,7 +263,7 @@ async def test_commit_with_unknown_outcome_is_not_repeated(postgres_url: str) ->
 
 async def test_connection_lost_during_the_commit_is_not_repeated(database: Database) -> None:
     await database.transaction(_terminate_at_commit)
-    transaction = FailingTransaction("fatal")
+    transaction = CountedInsert("fatal")
     with pytest.raises(StoreUnavailable, match="the database does not answer"):
         await database.transaction(transaction)
     assert transaction.runs == 1

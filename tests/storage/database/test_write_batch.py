@@ -169,9 +169,9 @@ async def test_commit_with_unknown_outcome_is_not_repeated(postgres_url: str, fo
     with postgres_proxy(postgres_url) as proxy:
         database = Database.open(proxy.url)
         await database.read(replies)
-        proxy.lose_commit_containing("INSERT INTO inbox")
+        proxy.lose_response_to_commit_containing("INSERT INTO inbox")
         with pytest.raises(StoreUnavailable, match="the database does not answer"):
             await database.commit_batch(function, for_update=for_update)
-        assert (runs, proxy.answer_lost.is_set()) == (["once"], True)
+        assert (runs, proxy.response_lost.is_set()) == (["once"], True)
         assert await database.read(replies) == {"kept": None}
         await database.close()

@@ -211,7 +211,7 @@ async def test_unknown_answer_goes_to_the_fallback_model() -> None:
     thread.post_message("the weather")
 
     assert await thread.run_model_to_reply() == "It is sunny."
-    fallback.check()
+    fallback.assert_called_as_scripted()
 
 
 async def partial_replies(thread: Conversation, text: str) -> list[str]:
@@ -279,7 +279,7 @@ async def test_comment_while_a_command_runs_goes_to_the_fallback() -> None:
     thread.succeed_tool("the Argo")
 
     assert await thread.run_model_to_reply() == "The Argo, and yes, it floats."
-    fallback.check()
+    fallback.assert_called_as_scripted()
 
 
 async def test_commands_sent_while_one_runs_all_run_and_reply(offline_thread: Conversation) -> None:
@@ -320,7 +320,7 @@ async def test_command_during_an_approval_runs_after_the_decision(
     assert await offline_thread.run_model_to_reply() == f"{reply}\n\nthe Argo"
 
 
-async def test_late_cancel_does_not_hide_the_result(offline_thread: Conversation) -> None:
+async def test_late_stop_does_not_hide_the_result(offline_thread: Conversation) -> None:
     offline_thread.post_message("list 2 ships")
     await offline_thread.run_model()
     offline_thread.post_message("stop")
@@ -395,7 +395,7 @@ async def test_denial_with_a_reason_goes_to_the_fallback() -> None:
     thread.answer_request("deny", comment="rather the moon")
 
     assert await thread.run_model_to_reply() == "I will try the moon."
-    fallback.check()
+    fallback.assert_called_as_scripted()
 
 
 # Timeouts and corrections
@@ -420,7 +420,7 @@ async def test_expired_question_is_reported_as_expired(offline_thread: Conversat
     assert (await offline_thread.run_model_to_reply()).startswith("The request expired without an answer")
 
 
-async def test_late_approval_of_a_kept_request_runs_the_call(offline_thread: Conversation) -> None:
+async def test_late_approval_of_a_request_kept_open_runs_the_call(offline_thread: Conversation) -> None:
     rule = Rule(name="kept_open", tool="ship", ask=ApprovalTerms(roles=("release",), on_expire="hold"))
     offline_thread.policy = Policy(rules=(rule,), people=PEOPLE)
     offline_thread.post_message("ship v1 to sea")
@@ -443,7 +443,7 @@ async def test_new_command_supersedes_the_waiting_one(offline_thread: Conversati
     assert await offline_thread.run_model_to_reply() == "moon runs v2 since 9: all aboard"
 
 
-async def test_cancel_command_withdraws_the_open_request(offline_thread: Conversation) -> None:
+async def test_stop_command_withdraws_the_open_request(offline_thread: Conversation) -> None:
     offline_thread.post_message("ship v1 to sea")
     await offline_thread.run_model()
     offline_thread.post_message("stop")
@@ -468,7 +468,7 @@ async def test_unknown_correction_goes_to_the_fallback() -> None:
     thread.post_message("actually, v2 instead")
 
     assert (await thread.run_model()).model == "scripted"
-    fallback.check()
+    fallback.assert_called_as_scripted()
 
 
 async def test_end_of_a_wait_is_reported(offline_thread: Conversation) -> None:
@@ -552,7 +552,7 @@ async def test_command_with_an_invalid_argument_goes_to_the_fallback() -> None:
     thread.post_message("list many")
 
     assert await thread.run_model_to_reply() == "How many is many?"
-    fallback.check()
+    fallback.assert_called_as_scripted()
 
 
 async def test_fallback_finishes_the_work_it_began() -> None:
@@ -563,10 +563,10 @@ async def test_fallback_finishes_the_work_it_began() -> None:
     thread.succeed_tool("two")
 
     assert await thread.run_model_to_reply() == "Two ships."
-    fallback.check()
+    fallback.assert_called_as_scripted()
 
 
-async def test_command_runs_after_a_reply_of_the_fallback() -> None:
+async def test_command_supersedes_a_call_of_the_fallback() -> None:
     thread, fallback = thread_with_fallback(SHIP_CALL)
     thread.post_message("send the first one out to sea")
     await thread.run_model()
@@ -576,7 +576,7 @@ async def test_command_runs_after_a_reply_of_the_fallback() -> None:
 
     assert completion.model == "commands"
     assert isinstance(completion.step, RequestHumanInput)
-    fallback.check()
+    fallback.assert_called_as_scripted()
 
 
 async def test_answer_to_the_fallbacks_question_goes_to_the_fallback() -> None:
@@ -586,7 +586,7 @@ async def test_answer_to_the_fallbacks_question_goes_to_the_fallback() -> None:
     thread.post_message("list 2 ships")
 
     assert await thread.run_model_to_reply() == "I see."
-    fallback.check()
+    fallback.assert_called_as_scripted()
 
 
 async def test_failed_fallback_is_called_again() -> None:
@@ -595,10 +595,10 @@ async def test_failed_fallback_is_called_again() -> None:
     thread.reject_step(CompletionOutcome.TIMEOUT, "scripted")
 
     assert await thread.run_model_to_reply() == "La la la."
-    fallback.check()
+    fallback.assert_called_as_scripted()
 
 
-async def test_custom_help_command_overrides_builtin(offline_thread: Conversation) -> None:
+async def test_answer_to_a_help_request_runs_as_a_command(offline_thread: Conversation) -> None:
     offline_thread.post_message("sing me a song")
     offline_thread.ask_for_help()
     offline_thread.answer_request("answer", text="list 2 ships")

@@ -11,7 +11,7 @@ from agents.core.steps import CallTool, DoneForNow, RequestHumanInput
 from agents.core.tools import Tool, ToolContext, ToolResult, tool
 from storage.database.database import Database
 from tests.fakes.scripted_model import ScriptedModel
-from tests.fakes.slack.card import Card
+from tests.fakes.slack.card import ShownMessage
 from tests.fakes.slack.message import Message
 from tests.harness.slack import OPS, SlackHarness, Transport, on_every_setup, running_slack_bot
 from tests.harness.tools import ToolCallRecorder
@@ -46,11 +46,11 @@ def list_executed_actions(harness: SlackHarness) -> list[str]:
     return [action for _, action in harness.bot.tool_call_recorder.runs]
 
 
-async def copy_to_other_channel(card: Card, harness: SlackHarness) -> Card:
+async def copy_to_other_channel(card: ShownMessage, harness: SlackHarness) -> ShownMessage:
     """Return a forged card with the same buttons in another channel."""
     forged = Message("C0DEV", card.message.ts, card.message.text, blocks=card.message.blocks)
     harness.slack.add_channel("C0DEV")
-    return Card(card.workspace, forged, card.controls)
+    return ShownMessage(card.workspace, forged, card.controls)
 
 
 @on_every_setup
@@ -347,7 +347,9 @@ async def test_forged_button_is_rejected(database: Database, running_bot) -> Non
         card = await harness.bob.wait_for_card(root, approval="ship")
         await (await copy_to_other_channel(card, harness)).click("Approve", actor=harness.bob)
         await harness.bob.wait_for_ephemeral("not created by Handrail for this channel")
-        forged = Card(card.workspace, card.message, [control | {"value": "v1.req_1..x"} for control in card.controls])
+        forged = ShownMessage(
+            card.workspace, card.message, [control | {"value": "v1.req_1..x"} for control in card.controls]
+        )
         for label in ("Approve", "Deny", "Edit"):
             await forged.click(label, actor=harness.bob)
             await harness.bob.wait_for_ephemeral("this button was not created by Handrail")

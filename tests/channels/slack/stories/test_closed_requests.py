@@ -7,7 +7,7 @@ from agents.core.values import Address, person_address
 from storage.database.database import Database
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted_model import ScriptedModel
-from tests.fakes.slack.card import Card
+from tests.fakes.slack.card import ShownMessage
 from tests.fakes.slack.message import Message
 from tests.fakes.slack.slack import fake_slack
 from tests.harness.people import SLACK_USERS
@@ -23,7 +23,7 @@ TERMS = ApprovalTerms(
 RULES = (Rule(name="release", tool="ship", ask=TERMS),)
 
 
-async def wait_for_three_cards(harness: SlackHarness, root: Message) -> list[Card]:
+async def wait_for_three_cards(harness: SlackHarness, root: Message) -> list[ShownMessage]:
     """Wait for the card in the thread, its reminder and the direct message to Bob."""
     first = await harness.bob.wait_for_card(root, approval="ship")
     await harness.advance_clock(seconds=60)
@@ -35,7 +35,7 @@ async def wait_for_three_cards(harness: SlackHarness, root: Message) -> list[Car
     return [first, reminder, direct_card]
 
 
-async def wait_for_direct_card(harness: SlackHarness) -> Card:
+async def wait_for_direct_card(harness: SlackHarness) -> ShownMessage:
     """Wait for the card in Bob's direct messages with the bot."""
     channel = harness.slack.workspace.get_direct_channel(SLACK_USERS["bob"]).id
     card = await harness.bob.wait_for_reply(text="wants to run ship")
