@@ -125,9 +125,8 @@ class Person(Actor):
             prompts = self.workspace.prompts.get(self.workspace.get_direct_channel(self.id).id, [])
             return prompts if any(title in prompt["title"] for prompt in prompts) else None
 
-        return await self.workspace.condition.wait_until(
-            find, f"{self.name} was never offered the prompt {title}".strip
-        )
+        failure = f"{self.name} was never offered the prompt {title}"
+        return await self.workspace.condition.wait_until(find, failure.strip)
 
     async def wait_for_stream(self, thread: Message, text: str = "") -> ShownMessage:
         """Wait for a streamed message in the thread that contains the text and is shown to this person."""
@@ -237,9 +236,8 @@ class Person(Actor):
             unseen = [message.visible_text for message in messages if message.is_from_bot and not message.is_seen]
             return f"{self.name} never saw {description.strip()}; unseen are {unseen}"
 
-        return ShownMessage.from_message(
-            self.workspace, await self.workspace.condition.wait_until(find, describe_failure)
-        )
+        message = await self.workspace.condition.wait_until(find, describe_failure)
+        return ShownMessage.from_message(self.workspace, message)
 
 
 def _enterprise_fields(app: App) -> Json:
