@@ -17,6 +17,8 @@ from agents.loading.folders import find_agent_folders, is_agent_folder, is_folde
 
 BUILT_IN = "built-in"
 VARIABLE = "HANDRAIL_AGENTS"
+_ENTRY_POINT_PREFIX = "entry point "
+"""Start of the `source` of an agent that an entry point names."""
 _OWN_PACKAGE_FOLDER = Path(__file__).parents[1].resolve()
 
 
@@ -54,7 +56,7 @@ def load_entry(entry: str) -> tuple[LoadedAgent, ...]:
 def load_entry_point(entry_point: EntryPoint) -> tuple[LoadedAgent, ...]:
     """Return the agents of an entry point, whose value names a package or the agents in it (`acme.ops:AGENT`)."""
     owner = f" of {entry_point.dist.name}" if entry_point.dist is not None else ""
-    source = f"entry point {entry_point.name}{owner}"
+    source = f"{_ENTRY_POINT_PREFIX}{entry_point.name}{owner}"
     if not entry_point.attr:
         return load_package(entry_point.module, source)
     file = _package_file(entry_point.module)
@@ -136,11 +138,18 @@ def _failed_agent(package: str, file: str, error: BaseException, source: str) ->
     if isinstance(error, ConfigurationError):
         issues = tuple(error.details or [ConfigIssue(file=file, message=str(error))])
     elif source != BUILT_IN and isinstance(error, ModuleNotFoundError) and f"{package}.".startswith(f"{error.name}."):
-        advice = f"install it in Handrail's environment, or write ./{package} if it is a folder"
-        issues = (ConfigIssue(key=VARIABLE, message=f"there is no package {package}; {advice}"),)
+        issues = (_missing_package_issue(package, source),)
     else:
         issues = (_import_issue(file, error),)
     return LoadedAgent(file, issues=issues, source=source, name_hint=name)
+
+
+def _missing_package_issue(package: str, source: str) -> ConfigIssue:
+    if source.startswith(_ENTRY_POINT_PREFIX):
+        key, advice = source, "reinstall the distribution, or remove its entry point"
+    else:
+        key, advice = VARIABLE, f"install it in Handrail's environment, or write ./{package} if it is a folder"
+    return ConfigIssue(key=key, message=f"there is no package {package}; {advice}")
 
 
 def _package_file(package: str) -> str:

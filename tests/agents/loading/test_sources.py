@@ -1,7 +1,7 @@
 """Tests of agents from outside the source tree: folders, packages and entry points, and what is left out."""
 
 from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from textwrap import dedent
 
@@ -113,12 +113,21 @@ def test_agents_of_entry_points_are_loaded(write_files: WriteFiles, monkeypatch:
     assert registry.built_in_issues == ()
 
 
+@pytest.mark.parametrize("value", ["handrail_test_missing", "handrail_test_missing.ops:AGENT"])
+def test_entry_point_of_a_missing_package_is_named(value: str) -> None:
+    (issue,) = load_registry(entry_points=[EntryPoint("ops", value, ENTRY_POINT_GROUP)]).other_issues
+    package = value.partition(":")[0]
+    advice = "reinstall the distribution, or remove its entry point"
+    assert str(issue) == f"entry point ops: there is no package {package}; {advice}"
+
+
 BROKEN_AGENTS = {
     "raises": ("AGENT = 1 / 0\n", "raises/__init__.py:1: cannot be imported: ZeroDivisionError: division by zero"),
     "exits": ("AGENT = exit()\n", "exits/__init__.py:1: cannot be imported: SystemExit"),
-    "unwritten": ("def AGENT(:\n", "unwritten/__init__.py:1: cannot be imported: invalid syntax"),
-    "nameless": ('"""AGENT"""', "nameless/__init__.py: has no AGENT; write AGENT = Agent(...)"),
-    "instructed": ("AGENT = 5", "instructed/__init__.py: has no agent in AGENT, but int; it must be an Agent"),
+    "misspelled": ("def AGENT(:\n", "misspelled/__init__.py:1: cannot be imported: invalid syntax"),
+    # a folder whose __init__.py contains the word AGENT is taken for an agent
+    "no_agent": ('"""AGENT"""', "no_agent/__init__.py: has no AGENT; write AGENT = Agent(...)"),
+    "number": ("AGENT = 5", "number/__init__.py: has no agent in AGENT, but int; it must be an Agent"),
     "absolute": (
         "from agents.absolute.tools import AGENT",
         "absolute/__init__.py:1: cannot be imported: ModuleNotFoundError: No module named 'agents.absolute'; import",
