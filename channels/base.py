@@ -232,13 +232,14 @@ class Service(Protocol):
 class Plugin:
     """Everything that a channel's package provides to one process.
 
-    A plugin without a `channel` is not set up, or cannot work here because of a `problem`; only its `checks`, those of
-    `handrail doctor`, are used then. `close` closes the connections of the channel.
+    `doctor_checks` returns the findings for `handrail doctor`. A plugin without a `channel` is not set up, or cannot
+    work here because of a `problem`; only its `doctor_checks` are used then. `close` closes the connections of the
+    channel.
     """
 
     channel: Channel | PullChannel | None = None
     endpoints: tuple[Endpoint, ...] = ()
     services: tuple[Service, ...] = ()
-    checks: Callable[[], Iterable[Finding]] = tuple
+    doctor_checks: Callable[[], Iterable[Finding]] = tuple
     close: Callable[[], Awaitable[None]] | None = None
     problem: str | None = None

@@ -29,9 +29,9 @@ def _check_channel(built: BuiltChannel) -> Iterable[Finding]:
         return []
     problems = [] if built.plugin.problem is None else [_problem(built.name, built.plugin.problem)]
     if not built.is_external:
-        return [*problems, *built.plugin.checks()]
+        return [*problems, *built.plugin.doctor_checks()]
     try:
-        return [*problems, *built.plugin.checks()]
+        return [*problems, *built.plugin.doctor_checks()]
     except Exception as error:  # noqa: BLE001 - the code of another distribution can fail in any way
         return [*problems, _error_finding(built, error)]
 

@@ -10,12 +10,12 @@ from channels.slack.config import SlackSettings
 
 def build(settings: SlackSettings) -> Plugin:
     """Return the plugin, without a channel if Slack is not set up. Raises ConfigurationError for missing settings."""
-    checks = partial(_check, settings)
+    doctor_checks = partial(_check, settings)
     if not settings.is_slack_enabled:
-        return Plugin(checks=checks)
+        return Plugin(doctor_checks=doctor_checks)
     from channels.slack.plugin import build_plugin  # noqa: PLC0415 - importing it takes 0.3 s, needless without Slack
 
-    return build_plugin(settings, checks=checks)
+    return build_plugin(settings, doctor_checks=doctor_checks)
 
 
 def _check(settings: SlackSettings) -> Iterator[Finding]:

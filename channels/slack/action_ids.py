@@ -20,7 +20,7 @@ SHOW = "handrail.show"
 SHORTCUT_ID = "handrail.ask"
 """Callback id of the message shortcut."""
 
-HANDRAIL_ID = re.compile(r"^handrail\.")
+HANDRAIL_ID_PATTERN = re.compile(r"^handrail\.")
 """Pattern of Handrail's action and callback ids; Slack also reports clicks on link buttons."""
 
 _NUMBER = re.compile(r"[0-9]{1,4}", re.ASCII)

@@ -54,7 +54,7 @@ def build_plugin(
     *,
     clock: SlackClock | None = None,
     client: SlackClient | None = None,
-    checks: Callable[[], Iterable[Finding]] = tuple,
+    doctor_checks: Callable[[], Iterable[Finding]] = tuple,
 ) -> Plugin:
     """Return the plugin; it has no channel if the configured proxy cannot be used.
 
@@ -65,13 +65,13 @@ def build_plugin(
     try:
         client = client or create_client(settings, clock)
     except ConfigurationError as error:
-        return Plugin(checks=checks, problem=str(error))
+        return Plugin(doctor_checks=doctor_checks, problem=str(error))
     identity, limiter = BotIdentityCache(client), RateLimiter(clock.monotonic, clock.sleep)
     channel = SlackChannel(client, identity, limiter, settings.signing_key, clock.now, _log_rejected_file)
     tasks = BackgroundTasks()
     app = create_app(identity, tasks, _create_listeners(channel, tasks))
     service = SlackService(tasks, identity, _create_socket_mode_runner(settings, client, app))
-    return Plugin(channel, tuple(_create_endpoints(settings, app)), (service,), checks, channel.close)
+    return Plugin(channel, tuple(_create_endpoints(settings, app)), (service,), doctor_checks, channel.close)
 
 
 def create_client(settings: SlackSettings, clock: SlackClock) -> SlackClient:

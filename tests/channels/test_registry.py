@@ -97,7 +97,7 @@ def test_missing_settings_of_another_distribution_are_left_out(site: Path) -> No
 
 
 def test_check_that_fails_is_a_problem(site: Path) -> None:
-    source = "from channels.base import Plugin\ndef build(settings): return Plugin(checks=lambda: [1 / 0])"
+    source = "from channels.base import Plugin\ndef build(settings): return Plugin(doctor_checks=lambda: [1 / 0])"
     install_channel(site, "uncheckable", source)
     (problem,) = problems_of("uncheckable")
     assert "handrail_uncheckable failed with ZeroDivisionError" in problem

@@ -48,8 +48,9 @@ async def take_message(request, runtime):
 
 
 def build(settings):
-    checks = lambda: [Finding(name="pager", state="ok", message=f"answers at {settings.public_url}")]
-    return Plugin(PagerChannel(), endpoints=(Endpoint("/channels/pager/messages", take_message),), checks=checks)
+    doctor_checks = lambda: [Finding(name="pager", state="ok", message=f"answers at {settings.public_url}")]
+    endpoints = (Endpoint("/channels/pager/messages", take_message),)
+    return Plugin(PagerChannel(), endpoints=endpoints, doctor_checks=doctor_checks)
 '''
 
 

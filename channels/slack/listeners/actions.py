@@ -10,7 +10,7 @@ from agents.core.cards import allowed_choices, render_card
 from agents.core.errors import InvalidAnswer, Permanent
 from agents.core.requests import Request
 from channels.base import Runtime
-from channels.slack.action_ids import ANSWER, APPROVE, CHOOSE, DENY, EDIT, HANDRAIL_ID, SHOW
+from channels.slack.action_ids import ANSWER, APPROVE, CHOOSE, DENY, EDIT, HANDRAIL_ID_PATTERN, SHOW
 from channels.slack.background_tasks import BackgroundTasks
 from channels.slack.card_interaction import CardInteraction, decision_of
 from channels.slack.ephemeral import EphemeralMessages
@@ -29,7 +29,7 @@ class ActionListener:
     signing_key: bytes
 
     def register(self, app: AsyncApp) -> None:
-        app.block_action(HANDRAIL_ID)(self.on_action)
+        app.block_action(HANDRAIL_ID_PATTERN)(self.on_action)
 
     async def on_action(self, ack: AsyncAck, body: dict[str, Any], bot: BotIdentity, runtime: Runtime) -> None:
         if (click := parse_block_action(body)) is not None:
@@ -37,7 +37,10 @@ class ActionListener:
         await ack()
 
     async def handle_click(self, click: BlockAction, bot: BotIdentity, runtime: Runtime) -> None:
-        """Record the answer or open a modal; if that is refused, send the reason in an ephemeral message."""
+        """Record the answer or open a modal.
+
+        Send the notice about the answer, or the reason of a refusal, in an ephemeral message.
+        """
         try:
             interaction = CardInteraction.verify(click, bot, runtime, self.signing_key)
             request = await interaction.find_request()

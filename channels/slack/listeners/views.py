@@ -9,7 +9,7 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from agents.core.errors import InvalidArguments, Permanent
 from agents.core.requests import Request
 from channels.base import Runtime
-from channels.slack.action_ids import APPROVE, DENY, EDIT, HANDRAIL_ID, SHOW
+from channels.slack.action_ids import APPROVE, DENY, EDIT, HANDRAIL_ID_PATTERN, SHOW
 from channels.slack.background_tasks import BackgroundTasks
 from channels.slack.card_interaction import CardInteraction, decision_of
 from channels.slack.ephemeral import EphemeralMessages
@@ -30,7 +30,7 @@ class ViewListener:
     signing_key: bytes
 
     def register(self, app: AsyncApp) -> None:
-        app.view_submission(HANDRAIL_ID)(self.on_submission)
+        app.view_submission(HANDRAIL_ID_PATTERN)(self.on_submission)
 
     async def on_submission(self, ack: AsyncAck, body: Json, bot: BotIdentity, runtime: Runtime) -> None:
         await ack(await self.handle_submission(parse_view_submission(body), bot, runtime) or "")

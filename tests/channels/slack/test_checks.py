@@ -62,7 +62,7 @@ def test_missing_slack_is_ok_and_explains_the_setup() -> None:
 
 
 def test_config_token_without_bot_token_is_a_problem() -> None:
-    finding = only_finding(list(build(build_settings(SLACK_CONFIG_TOKEN="xoxe.xoxp-1")).checks()))
+    finding = only_finding(list(build(build_settings(SLACK_CONFIG_TOKEN="xoxe.xoxp-1")).doctor_checks()))
     assert (finding.state, finding.message) == (
         "problem",
         "SLACK_CONFIG_TOKEN has no effect without SLACK_BOT_TOKEN",
