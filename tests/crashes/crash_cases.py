@@ -10,7 +10,7 @@ from dataclasses import dataclass
 ANY_EVENT = "any"
 """Matches any last event: at some kill points other processes may have continued meanwhile."""
 
-TOOL_BY_EFFECT: Mapping[str, str] = {"read": "look", "idempotent": "ship", "verifiable": "move", "once": "pay"}
+TOOL_BY_EFFECT_CLASS: Mapping[str, str] = {"read": "look", "idempotent": "ship", "verifiable": "move", "once": "pay"}
 
 
 @dataclass(frozen=True)
@@ -106,21 +106,23 @@ def _work_cases() -> Iterator[CrashCase]:
 
 
 def _tool_cases() -> Iterator[CrashCase]:
-    for effect, tool in TOOL_BY_EFFECT.items():
-        requests, runs = int(effect == "once"), 2 if effect in ("read", "idempotent") else 1
-        yield CrashCase(6, "before the commit of ToolStarted", effect)
-        yield CrashCase(6, "after the commit of ToolStarted", effect, outcome_requests=requests)
-        yield CrashCase(7, f"{tool} called", effect, outcome_requests=requests)
-        yield CrashCase(7, f"{tool} done", effect, side_effects=1, final_side_effects=runs, outcome_requests=requests)
+    for effect_class, tool in TOOL_BY_EFFECT_CLASS.items():
+        requests, runs = int(effect_class == "once"), 2 if effect_class in ("read", "idempotent") else 1
+        yield CrashCase(6, "before the commit of ToolStarted", effect_class)
+        yield CrashCase(6, "after the commit of ToolStarted", effect_class, outcome_requests=requests)
+        yield CrashCase(7, f"{tool} called", effect_class, outcome_requests=requests)
+        yield CrashCase(
+            7, f"{tool} done", effect_class, side_effects=1, final_side_effects=runs, outcome_requests=requests
+        )
         yield CrashCase(
             8,
             "before the commit of ToolSucceeded",
-            effect,
+            effect_class,
             side_effects=1,
             final_side_effects=runs,
             outcome_requests=requests,
         )
-        yield CrashCase(9, "after the commit of ToolSucceeded", effect, side_effects=1)
+        yield CrashCase(9, "after the commit of ToolSucceeded", effect_class, side_effects=1)
     yield CrashCase(8, "glance done", "prefetch", last_event="ToolStarted")
     yield CrashCase(
         8, "move checked", "verifiable", earlier_kill_point="move done", last_event="ToolStarted", side_effects=1
@@ -224,9 +226,11 @@ def _lost_commit_cases() -> Iterator[LostCommitCase]:
     yield LostCommitCase(18, f"{kill_point} ReplyChosen", "once", needs_restart=True)
     yield LostCommitCase(18, f"{kill_point} StepChosen", "once")
     yield LostCommitCase(18, f"{kill_point} MessageSent", "once")
-    for effect in TOOL_BY_EFFECT:
-        yield LostCommitCase(18, f"{kill_point} ToolStarted", effect, outcome_requests=int(effect == "once"))
-        yield LostCommitCase(18, f"{kill_point} ToolSucceeded", effect)
+    for effect_class in TOOL_BY_EFFECT_CLASS:
+        yield LostCommitCase(
+            18, f"{kill_point} ToolStarted", effect_class, outcome_requests=int(effect_class == "once")
+        )
+        yield LostCommitCase(18, f"{kill_point} ToolSucceeded", effect_class)
 
 
 CRASH_CASES: tuple[CrashCase, ...] = (
@@ -279,7 +283,7 @@ def is_quick(case: CrashCase) -> bool:
 
 SEPARATE_TESTS_BY_NUMBER: Mapping[int, str] = {
     12: "test_races.py: test_one_of_two_decisions_and_an_expiry_wins",
-    13: "test_failover.py: test_one_of_two_clock_processes_fires_a_timer",
+    13: "test_failover.py: test_timer_is_fired_once_if_its_process_was_suspended",
     14: "test_timers_down.py: test_approval_that_ran_out_during_downtime_expires_once",
     15: "test_migration.py: test_next_migration_completes_one_killed_at_any_statement",
     16: "test_shutdown.py: test_sigterm_lets_a_tool_finish_and_rejects_new_requests",

@@ -9,7 +9,7 @@ import pytest
 
 from tests.crashes.agent_under_test import gate_path
 from tests.crashes.checker import find_violations
-from tests.crashes.crash_cases import TOOL_BY_EFFECT
+from tests.crashes.crash_cases import TOOL_BY_EFFECT_CLASS
 from tests.crashes.database_admin import database_admin
 from tests.crashes.scenario import CrashScenario, quick_on
 from tests.crashes.simulated_users import ConcurrentUsers, requester_and_responder, task_function
@@ -18,7 +18,7 @@ from tests.slow_cases import slow
 
 
 @pytest.mark.parametrize(
-    ("effect", "runs", "outcome_requests"),
+    ("effect_class", "runs", "outcome_requests"),
     [
         pytest.param("read", 2, 0, marks=slow),
         pytest.param("idempotent", 2, 0, marks=slow),
@@ -28,20 +28,20 @@ from tests.slow_cases import slow
 )
 @quick_on("postgresql")
 def test_restored_backup_repeats_no_unrepeatable_call(
-    effect: str, runs: int, outcome_requests: int, scenario: CrashScenario
+    effect_class: str, runs: int, outcome_requests: int, scenario: CrashScenario
 ) -> None:
     alice, bob = requester_and_responder(scenario)
     gate = gate_path(scenario.folder)
     os.mkfifo(gate)
-    scenario.start(blocked_tool=TOOL_BY_EFFECT[effect])
+    scenario.start(blocked_tool=TOOL_BY_EFFECT_CLASS[effect_class])
     with ConcurrentUsers(scenario, bob) as users:
-        users.start_task(task_function(effect, alice))
+        users.start_task(task_function(effect_class, alice))
         scenario.wait_for_events("ToolStarted")
         backup = database_admin(scenario.url).copy(scenario.url, "backup")
         gate.write_bytes(b"go on")
         users.wait_until_idle()
     scenario.kill()
-    assert [entry["tool"] for entry in scenario.take_snapshot().side_effects] == [TOOL_BY_EFFECT[effect]]
+    assert [entry["tool"] for entry in scenario.take_snapshot().side_effects] == [TOOL_BY_EFFECT_CLASS[effect_class]]
 
     scenario.url = backup
     assert [call.outcomes for call in tool_call_histories(scenario.take_snapshot())] == [[]]

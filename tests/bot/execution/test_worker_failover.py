@@ -222,7 +222,7 @@ def test_work_of_a_killed_worker_is_taken_over_within_fifteen_seconds(deployment
 
 
 @slow  # tests/crashes/test_failover.py suspends a worker, too, with a short heartbeat timeout
-def test_resumed_worker_does_not_overwrite_new_owner(deployment, pushing_worker, other_worker, remote):
+def test_resumed_worker_does_not_overwrite_the_worker_that_took_over(deployment, pushing_worker, other_worker, remote):
     pushing_worker.process.send_signal(signal.SIGSTOP)
     deployment.wait_until_taken_over(promised_seconds(TAKEOVER_SECONDS))
     deployment.wait_until_done()
