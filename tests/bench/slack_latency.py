@@ -20,7 +20,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import count
+from itertools import count, dropwhile
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -37,7 +37,6 @@ API_TOKEN = "a-token-of-the-bench-0123456789"
 TEAM, CHANNEL, BOT = "T0BENCH", "C0BENCH", "U0BOT"
 SLACK_PEOPLE = with_addresses(PEOPLE, alice=("slack:U0ALICE",), bob=("slack:U0BOB",))
 MENTION_TEXT, MENTION_EVENT_TYPES = f"<@{BOT}> hello", ("app_mention", "message")
-_FINAL_EVENT_TYPES = ("ThreadFinished", "MessageSent")
 PAUSE_SECONDS = 3.0
 """Seconds between two measurements."""
 _BASE_ENVIRONMENT = {
@@ -194,13 +193,17 @@ async def measure_clicks(sender: SlackSender, stub: SlackStub, count: int) -> li
 
 
 async def _tool_started_at(sender: SlackSender, thread_id: str) -> float:
-    """Return the time at which the approved tool started, after waiting for the thread to end."""
+    """Return the time at which the approved tool started, once the log has it."""
     async with asyncio.timeout(30):
-        while (events := await sender.fetch_events(thread_id))[-1]["type"] not in _FINAL_EVENT_TYPES:  # noqa: ASYNC110 - the server is another process
+        while (started_at := _find_tool_start(await sender.fetch_events(thread_id))) is None:  # noqa: ASYNC110 - the server is another process
             await asyncio.sleep(0.02)
-    answered = next(event["seq"] for event in events if event["type"] == "RequestAnswered")
-    started = next(event for event in events if event["type"] == "ToolStarted" and event["seq"] > answered)
-    return datetime.fromisoformat(started["at"]).timestamp()
+    return datetime.fromisoformat(started_at).timestamp()
+
+
+def _find_tool_start(events: list[Json]) -> str | None:
+    """Return the time of the first ToolStarted after the RequestAnswered, None if the log has none yet."""
+    later_events = dropwhile(lambda event: event["type"] != "RequestAnswered", events)
+    return next((event["at"] for event in later_events if event["type"] == "ToolStarted"), None)
 
 
 def print_percentiles(label: str, seconds: list[float]) -> None:
