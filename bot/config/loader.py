@@ -28,8 +28,9 @@ from bot.config.messages import describe_error, suggest_name
 class Configuration(FrozenModel):
     """Contents of `handrail.toml`. `source` is its path, None without a file.
 
-    `rule_lines` are the lines of the rules in the file. `allow_self_approval`: requesters may approve requests that are
-    due to the default of a tool; true only for the single person of an installation without a file.
+    `rule_lines` are the lines of the rules in the file. `allow_self_approval`: requesters may approve calls that need
+    approval under a tool's default terms, when no rule matches; true only for the single person of an installation
+    without a file.
     """
 
     people: People

@@ -1,4 +1,4 @@
-"""Deliver outbox messages in this process, in order for each destination."""
+"""Deliver outbox messages in this process: for each destination, replacements first, the others in order."""
 
 import asyncio
 from collections import defaultdict, deque
@@ -47,7 +47,10 @@ class OutboxDispatcher:
             await asyncio.gather(*running, return_exceptions=True)
 
     def _enqueue(self, outbox_message: OutboxMessage) -> None:
-        """Add a message to the queue of its destination. Updates go first, so that closed cards do not look open."""
+        """Add a message to the queue of its destination.
+
+        Messages that replace another go first, so that closed cards do not look open.
+        """
         to = outbox_message.effect.to
         if outbox_message.effect.replaces is None:
             self._queues[to].append(outbox_message)

@@ -21,7 +21,7 @@ MAX_MODEL_OUTAGE = timedelta(minutes=30)
 """Time for which calls of an unavailable model are retried, across restarts, before a person is asked for help."""
 
 OUTAGE_NOTICE_DELAY = timedelta(seconds=5)
-"""Shorter outages are not announced: they end before a person could react."""
+"""Shorter outages without a timeout are not announced: they end before a person could react."""
 
 MAX_RETRY_INTERVAL_SECONDS = 60.0
 _AUTH_FAILED_ADVICE = "Check OPENAI_API_KEY and the account at the model's provider"
@@ -116,7 +116,7 @@ def _outage_events(
 ) -> Sequence[KnownEvent]:
     """Return the rejection with the time of the next call. After MAX_MODEL_OUTAGE, request help instead.
 
-    An outage of at least OUTAGE_NOTICE_DELAY is announced once.
+    An outage of at least OUTAGE_NOTICE_DELAY, or with a timeout, is announced once.
     """
     since = state.outage.since if state.outage else stamp.now
     end = since + MAX_MODEL_OUTAGE

@@ -43,7 +43,7 @@ TERMINAL = Address("terminal:alice")
 
 @dataclass
 class Conversation:
-    """One thread with one model. The clock advances by a second for each action."""
+    """One thread with one model. Each stamp is a second later than the one before."""
 
     agent: Agent
     model: Model
@@ -66,7 +66,7 @@ class Conversation:
 
     @property
     def active_agent(self) -> Agent:
-        """The active agent."""
+        """Agent that works in the thread now: the delegate during a delegation, else the thread's agent."""
         return self.agents[self.state.active_agent]
 
     def post_message(self, text: str, by: Address = ALICE, ref: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Tests of delegation in the engine: approvals of the delegate's tools, and restarts at every step."""
+"""Tests of delegation in the engine: approvals of the delegate's tools, and restarts after every commit."""
 
 import asyncio
 import threading
@@ -113,22 +113,25 @@ async def test_each_agent_gets_its_own_prompt(database: Database, run_bot_with_d
 
 
 on_each_database = pytest.mark.parametrize("bot_setup", ["sqlite", "postgresql"], indirect=True)
-"""Setups with an embedded worker. A queue worker cannot stop after its first commit; tests/crashes kills it there."""
+"""Setups without the job queue.
+
+A worker that takes jobs cannot stop after its first commit; tests/crashes kills it there.
+"""
 
 
 class RestartingThread:
-    """Thread that runs in successive processes, each of which ends after one commit."""
+    """Thread that successive bots continue, each of which stops after one commit."""
 
     def __init__(self, url: str, model: Model) -> None:
         self._url, self._model = url, model
-        self.processes = 0
+        self.bot_count = 0
         self.tool_call_recorder = ToolCallRecorder()
 
     @asynccontextmanager
-    async def process(self) -> AsyncIterator[BotHarness]:
+    async def bot_for_one_commit(self) -> AsyncIterator[BotHarness]:
         """Start a bot whose worker stops after its first commit."""
-        self.processes += 1
-        id_prefix = f"r{self.processes}x"
+        self.bot_count += 1
+        id_prefix = f"r{self.bot_count}x"
         bot_context = run_bot_with_main_agent(
             bot_harness.running_bot,
             Database.open(self._url),
@@ -141,13 +144,13 @@ class RestartingThread:
             yield harness
 
     async def start_thread(self, text: str) -> str:
-        async with self.process() as harness:
+        async with self.bot_for_one_commit() as harness:
             return await harness.post_message(text)
 
     async def run_until_waiting(self, thread_id: str) -> ThreadState:
         """Restart until a request is open or the thread is done; return its state."""
         while True:
-            async with self.process() as harness:
+            async with self.bot_for_one_commit() as harness:
                 before = await harness.bot.engine.load(thread_id)
                 if before.status in ("waiting_for_human", "done"):
                     return before
@@ -156,7 +159,7 @@ class RestartingThread:
                 await harness.check_replay(thread_id)
 
     async def answer_request(self, request: Request, decision: str) -> None:
-        async with self.process() as harness:
+        async with self.bot_for_one_commit() as harness:
             await harness.answer_request(request, decision)
 
 
@@ -179,16 +182,16 @@ async def load_reply_texts(url: str, thread_id: str) -> list[str]:
 
 
 @on_each_database
-async def test_delegation_by_commands_survives_a_restart_after_each_step(database_url: str) -> None:
+async def test_delegation_by_commands_survives_a_restart_after_each_commit(database_url: str) -> None:
     restarting_thread = RestartingThread(database_url, CommandModel())
     final_state = await run_story(restarting_thread, "have v1 shipped")
     assert [action for _, action in restarting_thread.tool_call_recorder.runs] == ["look", "ship v1"]
     assert await load_reply_texts(database_url, final_state.thread_id) == ["did ship v1"]
-    assert restarting_thread.processes >= 9
+    assert restarting_thread.bot_count >= 9
 
 
 @on_each_database
-async def test_delegation_by_model_survives_a_restart_after_each_step(database_url: str) -> None:
+async def test_delegation_by_model_survives_a_restart_after_each_commit(database_url: str) -> None:
     async with FakeOpenAI.running() as fake:
         model = OpenAIModel(fake.key, fake.base_url, fake.model)
         fake.will_choose("ask_agent", agent="helper", message="get v1 out, would you")

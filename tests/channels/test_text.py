@@ -19,7 +19,7 @@ SMALL = Capabilities(
 
 
 @pytest.mark.parametrize("length", [2_400, 20_000])
-def test_long_channel_shows_the_whole_card(length: int) -> None:
+def test_channel_with_a_high_length_limit_shows_the_whole_card(length: int) -> None:
     text = to_plain_text(render_card(approval(arguments={"note": "x" * length})), TerminalChannel.capabilities)
     assert "x" * length in text
     assert "/approve ABCDE" in text
@@ -48,7 +48,7 @@ def test_short_card_can_be_approved_by_text() -> None:
     assert "/approve ABCDE" in text
 
 
-def test_truncated_reply_has_its_full_length() -> None:
+def test_truncated_reply_states_its_full_length() -> None:
     assert to_plain_text(Message(text="x" * 2_000), SMALL).endswith("… (2000 characters in all)")
 
 

@@ -109,15 +109,15 @@ CREDENTIALS = (
 
 @dataclass
 class ApiHarness:
-    """The running application. `client` returns an HTTP client with the token of an owner."""
+    """The running application. `client` returns an HTTP client with the token `secret-{caller}`."""
 
     bot: Bot
     app: FastAPI
     streams: StreamRegistry
     clients: list[AsyncClient] = field(default_factory=list)
 
-    def client(self, owner: str | None = "alice") -> AsyncClient:
-        headers = {} if owner is None else {"Authorization": f"Bearer secret-{owner}"}
+    def client(self, caller: str | None = "alice") -> AsyncClient:
+        headers = {} if caller is None else {"Authorization": f"Bearer secret-{caller}"}
         client = AsyncClient(transport=ASGITransport(self.app), base_url="http://handrail", headers=headers)
         self.clients.append(client)
         return client
@@ -131,27 +131,27 @@ class ApiHarness:
                     wake_event.clear()
         return state
 
-    async def start_thread(self, message: str = "look", owner: str = "alice", **fields: Any) -> str:
+    async def start_thread(self, message: str = "look", caller: str = "alice", **fields: Any) -> str:
         """Start a thread, wait until it is at rest and return its id."""
-        response = await self.client(owner).post("/v1/threads", json={"message": message, **fields})
+        response = await self.client(caller).post("/v1/threads", json={"message": message, **fields})
         assert response.status_code == 201, response.text
         thread_id: str = response.json()["id"]
         await self.wait_until(thread_id, is_at_rest)
         return thread_id
 
-    async def open_request(self, message: str = "push v1", owner: str = "alice", **fields: Any) -> dict[str, Any]:
+    async def open_request(self, message: str = "push v1", caller: str = "alice", **fields: Any) -> dict[str, Any]:
         """Return the request that a message leads to, once its card is shown."""
-        return await self.wait_for_request(await self.start_thread(message, owner, **fields), owner)
+        return await self.wait_for_request(await self.start_thread(message, caller, **fields), caller)
 
-    async def wait_for_request(self, thread_id: str, owner: str = "alice") -> dict[str, Any]:
+    async def wait_for_request(self, thread_id: str, caller: str = "alice") -> dict[str, Any]:
         """Return the open request of a thread, once its card is shown."""
         state = await self.wait_until(thread_id, lambda state: bool(state.open_request and state.open_request.cards))
         assert state.open_request is not None
-        response = await self.client(owner).get(f"/v1/requests/{state.open_request.id}")
+        response = await self.client(caller).get(f"/v1/requests/{state.open_request.id}")
         return dict(response.json())
 
-    async def answer_request(self, request: dict[str, Any], owner: str, **body: Any) -> Response:
-        return await self.client(owner).post(f"/v1/requests/{request['id']}/answer", json=body)
+    async def answer_request(self, request: dict[str, Any], caller: str, **body: Any) -> Response:
+        return await self.client(caller).post(f"/v1/requests/{request['id']}/answer", json=body)
 
 
 def is_at_rest(state: ThreadState) -> bool:

@@ -194,7 +194,7 @@ def test_every_message_in_a_terminal_gets_a_notice() -> None:
     assert (first, after_message(state, "hm", 1, is_shared=False)[1]) == (1, 1)
 
 
-def test_shared_conversation_gets_one_notice_within_seconds() -> None:
+def test_shared_conversation_gets_no_equal_notice_within_seconds() -> None:
     state, first = after_message(thread_with_approval(TWO_APPROVALS), "hm", 0)
     state, second = after_message(state, "well", 2)
     state, third = after_message(state, "ok", 3)

@@ -331,6 +331,9 @@ def test_agents_do_not_see_handrail_settings() -> None:
     assert settings.agent_environment == {"PATH": "/bin", "DEPLOY_REPO": "repo.git"}
 
 
+# --- database URLs with several hosts ---
+
+
 def test_accepts_database_url_with_several_hosts() -> None:
     url_text = SecretStr("postgresql://bot:p%40ss@one:5432,two,three:6000/db?target_session_attrs=read-write")
     url = make_url(validate_database_url(url_text).get_secret_value())

@@ -59,10 +59,10 @@ async def test_lock_holds_across_workers(database: Database) -> None:
 
 async def test_urgent_job_runs_before_waiting_ones(database: Database) -> None:
     recorder = JobRecorder()
-    await enqueue(database, job("first"), job("second"), job("decided", priority=10), job("third"))
+    await enqueue(database, job("first"), job("second"), job("urgent", priority=10), job("third"))
     async with running_worker(database.url, recorder, concurrency=1):
-        await recorder.wait_until_done("first", "second", "decided", "third")
-    assert recorder.done == ["decided", "first", "second", "third"]
+        await recorder.wait_until_done("first", "second", "urgent", "third")
+    assert recorder.done == ["urgent", "first", "second", "third"]
 
 
 async def test_scheduled_job_waits_and_delays_no_other(database: Database) -> None:
@@ -164,7 +164,10 @@ async def test_each_new_job_notifies_once_and_scheduled_ones_never(database: Dat
 
 
 async def test_job_that_ends_during_a_defer_notifies_for_the_new_one(database: Database) -> None:
-    """The notification of the new job finds the lock taken, and the end of the first finds no waiting job."""
+    """The end waits for the defer.
+
+    Otherwise the new job's notification would find the lock taken, and the end would find no waiting job.
+    """
     await start_job(database, "one")
     engine = admin_engine(database.url)
     with engine.connect() as other:
