@@ -78,10 +78,13 @@ def _timer_jobs(commit: CommitResult) -> Iterator[Job]:
 
 @dataclass
 class JobCompletion:
-    """The `advance` jobs that run in this process, by thread, and the commits that finish them."""
+    """The `advance` jobs that run in this process, by thread, and the commits that finish them.
+
+    A commit frees the lock of its thread, so the next job of the thread may run before `on_commit` is called.
+    """
 
     _running_jobs: dict[str, RunningJob] = field(default_factory=dict)
-    _final_commits: dict[str, CommitResult] = field(default_factory=dict)
+    _final_commits: dict[str, tuple[CommitResult, RunningJob]] = field(default_factory=dict)
 
     @contextmanager
     def track(self, thread_id: str, job: RunningJob) -> Iterator[None]:
@@ -106,11 +109,11 @@ class JobCompletion:
         enqueue_deliveries_and_timers(writes, commit)
         job = self._running_jobs.get(commit.after.thread_id)
         if job is not None and not next_work(commit.after):
-            self._final_commits[commit.after.thread_id] = commit
+            self._final_commits[commit.after.thread_id] = (commit, job)
             job.finish_in(writes)
 
     def on_commit(self, commit: CommitResult) -> None:
         """Mark the job as finished if this commit finished it; commits of other writers do not."""
-        thread_id = commit.after.thread_id
-        if self._final_commits.get(thread_id) is commit and thread_id in self._running_jobs:
-            self._running_jobs[thread_id].is_finished = True
+        final_commit, job = self._final_commits.get(commit.after.thread_id, (None, None))
+        if final_commit is commit and job is not None:
+            job.is_finished = True

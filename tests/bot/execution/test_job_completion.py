@@ -68,6 +68,16 @@ def test_commit_of_another_writer_does_not_finish_the_job(job: RunningJob) -> No
     assert not job.is_finished
 
 
+def test_commit_finishes_its_own_job_if_the_next_one_runs_already(job: RunningJob) -> None:
+    """Otherwise the next job would keep the lock of the thread for as long as its worker lives."""
+    completion, final_commit, next_job = JobCompletion(), build_final_commit(), RunningJob({"thread": "thr_1"}, id=8)
+    with completion.track("thr_1", job):
+        completion.enqueue(WriteBatch(), final_commit)
+        with completion.track("thr_1", next_job):
+            completion.on_commit(final_commit)
+    assert (job.is_finished, next_job.is_finished) == (True, False)
+
+
 def test_commit_after_the_job_does_not_finish_it(job: RunningJob) -> None:
     completion, writes, final_commit = JobCompletion(), WriteBatch(), build_final_commit()
     with completion.track("thr_1", job):
