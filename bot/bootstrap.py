@@ -5,24 +5,21 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from agents.llm.base import Model
-from bot.delivery.dispatcher import OutboxDispatcher
 from bot.delivery.feedback import ReplyStreams, StatusReporter
-from bot.delivery.sender import MessageSender
+from bot.delivery.sender import MessageSender, OutboxDispatcher
 from bot.execution.backend import ExecutionBackend, NoExecution
 from bot.execution.effects import EffectExecutor
-from bot.execution.embedded import EmbeddedBackend
-from bot.execution.embedded_worker import EmbeddedWorker
+from bot.execution.embedded import EmbeddedBackend, EmbeddedWorker
 from bot.execution.heartbeat import ProcessHeartbeat
 from bot.execution.queue.handlers import JobHandlers
 from bot.execution.queue.jobs import JobCompletion
-from bot.execution.thread_runner import ThreadRunner
-from bot.execution.timers import TimerService
+from bot.execution.thread_runner import ThreadRunner, TimerService
 from bot.execution.tools.runner import ToolRunner
 from bot.services.approvals import ApprovalService
 from bot.services.engine import Engine
 from bot.services.ids import Clock, IdGenerator
-from bot.services.overview import OverviewQuery
 from bot.services.receiver import ThreadReceiver
+from bot.services.request_query import OverviewQuery
 from bot.services.retry import LoopSupervisor, Repeater, Sleep, sleep_until
 from bot.services.roster import Roster
 from bot.services.thread_control import ThreadControl

@@ -13,8 +13,7 @@ from bot.config.settings import Settings
 from bot.log import Level, LogEvent, log
 from bot.services.retry import next_retry_at
 from channels.base import Channel, Plugin, PullChannel, Receiver, Runtime, Service
-from channels.installed import BuiltChannel
-from channels.registry import build_channels
+from channels.registry import BuiltChannel, build_channels
 
 SERVICE_STOP_TIMEOUT_SECONDS = 4.0
 """Limit for the end of a service. The port asks for three seconds; the rest is a margin for a busy machine."""

@@ -1,7 +1,11 @@
-"""Setup of a Handrail process: open its database, build its bot, handle signals and the end of the process."""
+"""A Handrail process: open its database, build its bot, handle signals and the end of the process.
+
+`handrail worker` and `handrail clock` run in one that executes jobs and does not serve HTTP.
+"""
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 import threading
@@ -9,18 +13,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from agents.core.errors import ConfigurationError
-from agents.llm.base import Model
+from agents.llm.base import Model, Price, PricedModel
 from agents.llm.offline.model import CommandModel
-from agents.llm.pricing import Price, PricedModel
 from bot.bootstrap import Bot, QueueAssignment, bootstrap
 from bot.channel_host import build_plugins, channels_by_scheme
 from bot.config.database import database_revision, database_url, migrate_database
 from bot.config.installation import build_roster, load_installation
 from bot.config.loader import Configuration
 from bot.config.model_client import UnusableModel
-from bot.config.settings import DATA_DIR, Settings
+from bot.config.settings import DATA_DIR, Settings, load_settings
 from bot.execution.model_limits import RateLimitedModel, RateLimitGate
-from bot.log import LogEvent, log
+from bot.log import LogEvent, configure_logging, log
 from bot.services.ids import generate_id, utc_now
 from storage.database.database import Database
 from storage.database.postgres import is_postgres
@@ -156,3 +159,34 @@ def _build_model(settings: Settings, database: Database, prices: Mapping[str, Pr
     return CommandModel(
         RateLimitedModel(PricedModel(openai, prices), name, RateLimitGate(database), settings.openai_concurrency)
     )
+
+
+def run_worker(role: ProcessRole, on_ready: Callable[[ProcessRole], None]) -> None:
+    """Run until a signal arrives. Call `on_ready` when the process has begun to execute jobs.
+
+    Raises ConfigurationError when a setting is missing or invalid, StoreUnavailable when the database cannot be used.
+    """
+    settings = load_settings()
+    configure_logging(settings.log_level, settings.log_format, color=not settings.no_color)
+    database = open_database(settings, role)
+    try:
+        bot = build_bot(settings, database, role)
+    except BaseException:
+        asyncio.run(database.close())
+        raise
+    asyncio.run(_run_until_stopped(bot, lambda: on_ready(role)))
+
+
+async def _run_until_stopped(bot: Bot, on_ready: Callable[[], None]) -> None:
+    stop_event = asyncio.Event()
+    install_signal_handlers((signal.SIGINT, signal.SIGTERM), stop_event.set)
+    await bot.start()
+    log(LogEvent.WORKER_STARTED)
+    on_ready()
+    try:
+        await stop_event.wait()
+        log(LogEvent.WORKER_STOPPING)
+    finally:
+        await bot.stop()
+        log(LogEvent.WORKER_STOPPED)
+    exit_if_tools_hang()

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from bot.api.app import create_app
+from bot.api.app import build_channel_routes, create_app
 from bot.api.auth import Credential
-from bot.api.channel_routes import build_channel_routes
 from bot.api.server import EventLoopErrorHandler, Server, open_listen_socket
 from bot.bootstrap import Bot
 from bot.channel_host import BotRuntime, ChannelHost

@@ -1,9 +1,14 @@
-"""Optional abilities of channels. A channel has an ability if it has the methods of its protocol."""
+"""Optional abilities of channels. A channel has an ability if it has the methods of its protocol.
+
+A check that a channel contributes to `handrail doctor` yields findings.
+"""
 
 from typing import Literal, Protocol, runtime_checkable
 
+from pydantic import Field, JsonValue
+
 from agents.core.messages import Receipt
-from agents.core.values import Address
+from agents.core.values import Address, FrozenModel
 
 
 class ReplyStream(Protocol):
@@ -61,3 +66,20 @@ class PrivacyAwareChannel(Protocol):
     def is_private(self, address: Address) -> bool:
         """Return whether only one person can read messages at this address."""
         ...
+
+
+FindingState = Literal["ok", "warning", "problem"]
+
+
+class Finding(FrozenModel):
+    """Result of one check. `fix` says what to do; a `problem` prevents Handrail from working.
+
+    `data` has the same facts as `message`, for programs that monitor a shared database. The JSON key of `message` is
+    `told` (`handrail doctor --json`).
+    """
+
+    name: str
+    state: FindingState
+    message: str = Field(serialization_alias="told")
+    fix: str | None = None
+    data: dict[str, JsonValue] | None = None

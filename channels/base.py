@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from agents.core.messages import Assurance, Message, Receipt
 from agents.core.requests import Request
 from agents.core.values import Address
-from channels.finding import Finding
+from channels.abilities import Finding
 from channels.inbound import (
     AnswerResult,
     Arrival,

@@ -1,6 +1,7 @@
-"""Rendering of messages as plain text for channels without buttons or with a limited length."""
+"""Texts for channels: messages as plain text, without buttons or with a limited length, and validators of URLs."""
 
 from hashlib import sha256
+from urllib.parse import SplitResult, urlsplit
 
 from agents.core.cards import content_lines, explanation_lines
 from agents.core.messages import Card, Message
@@ -78,3 +79,29 @@ def truncate(text: str, max_length: int) -> str:
 def text_digest(text: str) -> str:
     """Return the first 128 bits of the text's SHA-256 digest as 32 hex digits, for a receipt."""
     return sha256(text.encode()).hexdigest()[:32]
+
+
+INVALID_URL_MESSAGE = "is not a URL: the host or the port cannot be read; write special characters as %XX"
+
+
+def validate_web_url(text: str) -> str:
+    """Validate an http(s) URL without a query, and return it without a slash at its end."""
+    url = split_url(text)
+    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment or url.username:
+        raise ValueError("must be a web address: http:// or https://, a host, optionally a port and a path")
+    return text.rstrip("/")
+
+
+def validate_api_base_url(text: str) -> str:
+    """Validate a web URL to which method names are appended, and return it with one slash at its end."""
+    return f"{validate_web_url(text)}/"
+
+
+def split_url(text: str) -> SplitResult:
+    """Split a URL into its parts. Raises ValueError if its host or port cannot be read."""
+    try:
+        url = urlsplit(text)
+        _ = url.port  # urllib validates the port on access, and its error shows the value
+    except ValueError:
+        raise ValueError(INVALID_URL_MESSAGE) from None
+    return url

@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Iterable
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
-from pydantic import ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from sqlalchemy import Row
 
-from agents.core.event_codec import EVENT_ADAPTER, EVENT_SCHEMA_VERSIONS
-from agents.core.events import Event, UnknownEvent
+from agents.core.events import Event, KnownEvent, UnknownEvent
 from agents.core.messages import Provenance
 from agents.core.policy import ApprovalTerms, PolicyDecision
 from agents.core.reducer import reduce
@@ -123,3 +122,10 @@ def unreadable_request(row: Row[Any]) -> Request:
         status=status,
         is_kept_open=status == _OPEN_STATUS,
     )
+
+
+EVENT_ADAPTER: TypeAdapter[KnownEvent] = TypeAdapter(Annotated[KnownEvent, Field(discriminator="type")])
+EVENT_SCHEMA_VERSIONS: dict[str, int] = {
+    event_class.model_fields["type"].default: event_class.model_fields["v"].default
+    for event_class in KnownEvent.__args__
+}

@@ -15,13 +15,11 @@ from agents.core.rights import Viewer, thread_not_found
 from agents.core.state import ThreadState
 from agents.core.values import Address
 from storage.codec import dump_state, event_from_row, event_to_row, fold_readable, parse_state, unreadable_thread
-from storage.database.postgres_queries import select_first
-from storage.database.statements import CopyRows, InsertRow, UpdateRow
-from storage.database.tables import EventRow, ThreadRow
+from storage.database.postgres_pool import select_first
+from storage.database.tables import CopyRows, EventRow, InsertRow, ThreadRow, UpdateRow
 from storage.database.transactions import WriteBatch
-from storage.paging import Position, newest_first
+from storage.listing import Position, newest_first, restrict_to_viewer, write_viewers
 from storage.state_cache import StateCache
-from storage.viewers import restrict_to_viewer, write_viewers
 
 _thread = ThreadRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 _event = EventRow.__table__  # type: ignore[attr-defined]  # the same

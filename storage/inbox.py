@@ -1,13 +1,18 @@
-"""Inbox: the dedup keys of everything that came in, written in the transaction of its events (ADR 0005)."""
+"""Inbox: the dedup keys of everything that came in, written in the transaction of its events (ADR 0005).
 
+Conversations say which thread belongs to which conversation of a channel, so that replies reach that thread. A
+conversation key is defined by its channel, such as team, channel and thread_ts. Unlike inbox rows, the rows of
+conversations are never deleted.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
-from agents.core.errors import VersionConflict
-from storage.database.statements import InsertRow
-from storage.database.tables import InboxRow
+from agents.core.errors import DuplicateConversation, VersionConflict
+from storage.database.tables import ConversationRow, InboxRow, InsertRow
 from storage.database.transactions import WriteBatch
 
 _inbox = InboxRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
@@ -57,3 +62,27 @@ def record_claim(writes: WriteBatch, claim: IdempotencyClaim, thread_id: str, at
 def delete_old_claims(connection: Connection, before: datetime) -> None:
     """Delete keys recorded before this time. The longest retry schedules of senders end after days."""
     connection.execute(delete(_inbox).where(_inbox.c.at < before))
+
+
+_conversation = ConversationRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
+
+_INSERT_CONVERSATION = InsertRow("conversation", ("channel", "place", "thread_id"))
+_FIND = (
+    select(_conversation.c.thread_id)
+    .where(
+        _conversation.c.channel == bindparam("channel"), _conversation.c.place.in_(bindparam("keys", expanding=True))
+    )
+    .limit(1)
+)
+
+
+def link_conversation(writes: WriteBatch, channel: str, conversation_keys: Sequence[str], thread_id: str) -> None:
+    """Link conversation keys to a thread. The commit raises DuplicateConversation if one is linked already."""
+    rows = ({"channel": channel, "place": key, "thread_id": thread_id} for key in conversation_keys)
+    writes.add(_INSERT_CONVERSATION, rows, conflict_error=DuplicateConversation)
+
+
+def find_linked_thread(connection: Connection, channel: str, conversation_keys: Sequence[str]) -> str | None:
+    """Return the id of the thread that is linked to any of the keys, or None."""
+    found: str | None = connection.execute(_FIND, {"channel": channel, "keys": list(conversation_keys)}).scalar()
+    return found

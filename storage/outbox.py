@@ -10,8 +10,7 @@ from sqlalchemy import Connection, Row, bindparam, select
 
 from agents.core.next_step import SendMessage, pending_sends
 from agents.core.values import Address
-from storage.database.statements import DeleteRow, InsertRow
-from storage.database.tables import OutboxRow
+from storage.database.tables import DeleteRow, InsertRow, OutboxRow
 from storage.database.transactions import WriteBatch
 from storage.event_store import load_uncached
 

@@ -8,7 +8,7 @@ from typing import Self
 from sqlalchemy import Connection, Engine, delete, exc, insert, select, text, update
 
 from storage.database.errors import to_store_error
-from storage.database.postgres_timeouts import create_timeout_engine
+from storage.database.postgres import create_timeout_engine
 from storage.database.tables import ProcessRow
 
 _process = ProcessRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes

@@ -10,13 +10,11 @@ from agents.core.requests import Request
 from agents.core.rights import Viewer, request_not_found
 from agents.core.state import ThreadState
 from storage.codec import fold_readable, unreadable_request
-from storage.database.postgres_queries import select_first
-from storage.database.statements import InsertRow, UpdateRow
-from storage.database.tables import RequestRow
+from storage.database.postgres_pool import select_first
+from storage.database.tables import InsertRow, RequestRow, UpdateRow
 from storage.database.transactions import WriteBatch
 from storage.event_store import events_after, load_uncached
-from storage.paging import Position, newest_first
-from storage.viewers import restrict_to_viewer
+from storage.listing import Position, newest_first, restrict_to_viewer
 
 _request = RequestRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 

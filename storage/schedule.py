@@ -1,12 +1,15 @@
-"""Timers and unfinished work, read from the thread projection: no second store can be lost or disagree."""
+"""Timers and unfinished work, read from the thread projection: no second store can be lost or disagree.
+
+A rate limit, shared by all processes, blocks a named resource until a time.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, select, text
 
-from storage.database.tables import ThreadRow
+from storage.database.tables import PauseRow, ThreadRow, UtcTime
 
 _thread = ThreadRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 
@@ -103,3 +106,22 @@ def thread_versions(connection: Connection, thread_ids: Sequence[str]) -> dict[s
     """Return the version of each of these threads."""
     query = select(_thread.c.id, _thread.c.version).where(_thread.c.id.in_(thread_ids))
     return {row.id: row.version for row in connection.execute(query)}
+
+
+_pause = PauseRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
+
+_UPSERT = text(
+    "INSERT INTO pause (name, until) VALUES (:name, :until) "
+    "ON CONFLICT (name) DO UPDATE SET until = excluded.until WHERE pause.until < excluded.until"
+).bindparams(bindparam("until", type_=UtcTime))
+_SELECT_UNTIL = select(_pause.c.until).where(_pause.c.name == bindparam("name"))
+
+
+def block_until(connection: Connection, name: str, until: datetime) -> None:
+    """Block the resource until then. The latest time counts."""
+    connection.execute(_UPSERT, {"name": name, "until": until})
+
+
+def blocked_until(connection: Connection, name: str) -> datetime | None:
+    """Return the end of the latest block, which may be past, or None."""
+    return connection.execute(_SELECT_UNTIL, {"name": name}).scalar()

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-from agents.core.event_codec import EVENT_SCHEMA_VERSIONS
+from storage.codec import EVENT_SCHEMA_VERSIONS
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("agents", "bot", "channels", "storage")

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from typer.main import get_command
 
-from agents.core.event_codec import EVENT_SCHEMA_VERSIONS
 from bot.cli.main import COMMANDS
 from bot.config.settings import Settings
+from storage.codec import EVENT_SCHEMA_VERSIONS
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("agents", "bot", "channels", "storage")

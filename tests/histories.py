@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from agents.core.agent import Agent
+from agents.core.canonical_json import call_digest
 from agents.core.commands import Command, Commands
 from agents.core.completion import Budget, Completion, CompletionOutcome, Usage
 from agents.core.deadlines import due_events, next_deadline
 from agents.core.decisions import EditedCall, evaluate_answer
-from agents.core.digest import call_digest
 from agents.core.errors import HandrailError
 from agents.core.escalation import escalation_follow_ups
 from agents.core.event_base import FailureStage

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.core.event_codec import EVENT_SCHEMA_VERSIONS
+from storage.codec import EVENT_SCHEMA_VERSIONS
 from tests.architecture_rules import (
     MAX_FILE_LINES,
     MAX_FUNCTION_LINES,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.core.event_codec import EVENT_SCHEMA_VERSIONS
+from storage.codec import EVENT_SCHEMA_VERSIONS
 from tests.document_rules import (
     ADR_HEADINGS,
     MAX_ARCHITECTURE_LINES,

@@ -1,6 +1,6 @@
-"""The agent type. An agent is a folder with its own tools, prompt, commands and limits."""
+"""Agents: their tools, instructions and limits, and the events of a thread that the active agent sees."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -8,6 +8,8 @@ from pathlib import Path
 
 from agents.core.commands import Commands
 from agents.core.completion import Budget
+from agents.core.events import ToolCalled, ToolSucceeded
+from agents.core.state import HistoryEvent, ThreadState
 from agents.core.tools import Tool
 
 SetUp = Callable[[Path, Mapping[str, str]], Mapping[str, str]]
@@ -43,3 +45,57 @@ class Agent:
     def prompt_hash(self) -> str:
         """Hash of the instructions, recorded with every step."""
         return sha256(self.instructions.encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class AgentContext:
+    """History before and since the delegation to the active agent.
+
+    For the thread's own agent `before` is empty. It is empty too when the history no longer holds the delegating call.
+    """
+
+    before: tuple[HistoryEvent, ...]
+    since: tuple[HistoryEvent, ...]
+
+
+def agent_context(state: ThreadState) -> AgentContext:
+    """Return the context of the active agent."""
+    call_id = state.delegations[-1].call_id if state.delegations else None
+    calls = (i for i, event in enumerate(state.history) if isinstance(event, ToolCalled) and event.call_id == call_id)
+    begin = next(calls, -1) + 1
+    return AgentContext(state.history[:begin], state.history[begin:])
+
+
+def mark_own_events(events: Sequence[HistoryEvent]) -> Iterator[tuple[HistoryEvent, bool]]:
+    """Yield each event and whether it belongs to this agent.
+
+    Events between a delegating call and its result belong to the delegate. If the delegate never answered, because the
+    thread ended first, its events cannot be distinguished and count as this agent's own.
+    """
+    answers = {event.call_id for event in events if isinstance(event, ToolSucceeded)}
+    begin = _index_of_last_orphan_result(events)
+    delegation_id: str | None = None
+    for index, event in enumerate(events):
+        is_own = index >= begin and (delegation_id is None or _is_result_of(event, delegation_id))
+        if is_own:
+            delegation_id = (
+                event.call_id
+                if isinstance(event, ToolCalled) and event.is_delegation and event.call_id in answers
+                else None
+            )
+        yield event, is_own
+
+
+def _is_result_of(event: HistoryEvent, call_id: str) -> bool:
+    return isinstance(event, ToolSucceeded) and event.call_id == call_id
+
+
+def _index_of_last_orphan_result(events: Sequence[HistoryEvent]) -> int:
+    """Return the index of the last result whose call was dropped; all events before it belong to the delegate."""
+    called = {event.call_id for event in events if isinstance(event, ToolCalled)}
+    answers = (
+        i
+        for i, event in enumerate(events)
+        if isinstance(event, ToolSucceeded) and event.actor.scheme == "agent" and event.call_id not in called
+    )
+    return max(answers, default=0)

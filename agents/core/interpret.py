@@ -6,7 +6,7 @@ from itertools import takewhile
 from typing import Any, assert_never
 
 from agents.core.agent import Agent
-from agents.core.digest import call_digest
+from agents.core.canonical_json import call_digest
 from agents.core.events import (
     KnownEvent,
     MessageReceived,

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+from agents.core.canonical_json import call_digest, question_digest
 from agents.core.completion import BudgetKind
-from agents.core.digest import call_digest, question_digest
 from agents.core.events import KnownEvent, RequestAnswered, RequestOpened, StepRejected, ToolCalled, ToolFailed
 from agents.core.messages import Assurance
 from agents.core.people import People, Person

@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, Field
 from agents.core.completion import Budget
 from agents.core.events import (
     BudgetExtended,
+    Event,
     MessageDeleted,
     MessageEdited,
     MessageEvent,
@@ -26,10 +27,9 @@ from agents.core.events import (
     ToolOutcomeUnknown,
     ToolSucceeded,
 )
-from agents.core.messages import Message, Receipt
+from agents.core.messages import Message, Provenance, Receipt
 from agents.core.policy import ApprovalTerms, EffectClass
 from agents.core.requests import RecordedAnswer, Request
-from agents.core.trust import is_untrusted
 from agents.core.values import ENGINE, Address, FrozenModel
 
 ThreadStatus = Literal["running", "waiting_for_human", "waiting_for_time", "paused", "done", "failed", "cancelled"]
@@ -226,3 +226,19 @@ class ThreadState(FrozenModel):
         """Return the current version of a message; None if it was deleted, dropped from the history, or is unknown."""
         last = next((e for e in reversed(self.history) if isinstance(e, MessageEvent) and e.ref == ref), None)
         return None if isinstance(last, MessageDeleted) else last
+
+
+TRUSTED_PROVENANCES = (Provenance.VERIFIED_PERSON, Provenance.SYSTEM)
+
+
+def is_untrusted(event: Event) -> bool:
+    """Return whether the event shows the model text of unknown people or data of an untrusted tool."""
+    match event:
+        case MessageReceived() | MessageEdited():
+            return event.provenance not in TRUSTED_PROVENANCES
+        case RequestAnswered():
+            return event.has_text and event.provenance not in TRUSTED_PROVENANCES
+        case ToolCalled() | ToolSucceeded() | ToolFailed() | ToolOutcomeUnknown():
+            return not event.trusted
+        case _:
+            return False

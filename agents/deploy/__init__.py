@@ -10,7 +10,7 @@ from agents.core.errors import ConfigurationError
 from agents.deploy.git import INHERITED_VARIABLES, cache_name, normalize_remote
 from agents.deploy.sample import REMOTE_FOLDER, ensure_sample_remote
 from agents.deploy.tools import current_release, list_commits, list_tags, push_release_tag, roll_back
-from agents.loading.command_file import load_commands
+from agents.loading.toml_document import load_commands
 
 _AGENT_FOLDER = Path(__file__).parent
 

@@ -4,8 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agents.core.errors import ToolError, Unavailable
-from agents.deploy.names import (
+from agents.deploy.releases import (
     NOT_RELEASED,
+    Action,
+    CallIdentity,
+    Release,
     parse_commit_prefix,
     parse_environment,
     parse_replaced_commit,
@@ -13,7 +16,6 @@ from agents.deploy.names import (
     quote,
     short_id,
 )
-from agents.deploy.releases import Action, CallIdentity, Release
 from agents.deploy.repository import Repository
 from agents.deploy.snapshot import RepositorySnapshot, Tag
 

@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from agents.deploy.names import ENVIRONMENTS
-from agents.deploy.releases import Release
+from agents.deploy.releases import ENVIRONMENTS, Release
 from agents.deploy.repository import NOTES_REF, create_empty_repository, create_once
 
 INES = "Ines Duarte <ines@example.com>"

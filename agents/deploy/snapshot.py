@@ -4,8 +4,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from agents.deploy.names import ENVIRONMENTS, NOT_RELEASED, TAG_NAME, format_version, short_id
-from agents.deploy.releases import CallIdentity, Release, commit_trail, releases_for
+from agents.deploy.releases import (
+    ENVIRONMENTS,
+    NOT_RELEASED,
+    TAG_NAME,
+    CallIdentity,
+    Release,
+    commit_trail,
+    format_version,
+    releases_for,
+    short_id,
+)
 
 
 @dataclass(frozen=True)

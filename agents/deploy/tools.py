@@ -16,18 +16,20 @@ from agents.deploy.deployment import (
     plan_release,
     plan_rollback,
 )
-from agents.deploy.names import (
+from agents.deploy.releases import (
     ALL_ENVIRONMENTS,
     ENVIRONMENTS,
+    Action,
+    CallIdentity,
     Environment,
     EnvironmentOrAll,
+    Release,
     check_commit_condition,
     check_replaces_condition,
     format_version,
     parse_commit_prefix,
     parse_environment,
 )
-from agents.deploy.releases import Action, CallIdentity, Release
 from agents.deploy.repository import open_repository
 from agents.deploy.snapshot import (
     RepositorySnapshot,

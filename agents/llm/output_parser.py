@@ -7,11 +7,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from agents.core.agent import Agent
-from agents.core.digest import compute_digest
+from agents.core.canonical_json import compute_digest, parse_strict_json
 from agents.core.errors import InvalidInput
 from agents.core.event_truncation import MAX_TEXT_BYTES, truncate_text
 from agents.core.steps import AskAgent, CallTool, RequestHumanInput, Step
-from agents.core.strict_json import parse_strict_json
 from agents.core.tools import Tool
 from agents.llm.output_schema import LEGACY_INTENTS, BuiltInStep, built_in_steps, strip_nulls
 

@@ -6,8 +6,7 @@ from datetime import datetime
 from html import escape
 from typing import Any, assert_never
 
-from agents.core.agent import Agent
-from agents.core.agent_context import agent_context, mark_own_events
+from agents.core.agent import Agent, agent_context, mark_own_events
 from agents.core.events import (
     BudgetExtended,
     MessageDeleted,

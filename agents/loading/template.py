@@ -9,7 +9,7 @@ from pathlib import Path
 
 from agents.core.agent import Agent
 from agents.core.completion import Budget
-from agents.loading.command_file import load_commands
+from agents.loading.toml_document import load_commands
 
 from .tools import find_${name}_note
 

@@ -6,8 +6,8 @@ from agents.core.values import Address, FrozenModel
 from bot.api.auth import Caller, require_scope
 from bot.api.context import Context
 from bot.api.errors import error_responses
-from bot.config.environment.values import TokenScope
-from storage.thread_scan import ThreadScan, scan_database
+from bot.config.environment import TokenScope
+from storage.replay import ThreadScan, scan_database
 
 router = APIRouter(tags=["about"])
 

@@ -1,19 +1,28 @@
-"""Build the FastAPI application: routes, middleware and error handlers."""
+"""Build the FastAPI application: routes, middleware and error handlers.
 
-from collections.abc import Sequence
+The HTTP endpoints of channels are mounted too; they are not part of the documented API.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
 
-from bot.api import about, events, health, requests, thread_actions, threads
+from agents.core.errors import Forbidden, InvalidInput
+from bot.api import about, events, health, requests, threads
 from bot.api.auth import API_PREFIX, AuthMiddleware, Credential, get_caller
 from bot.api.context import AppContext, StreamRegistry
-from bot.api.errors import add_error_handlers
+from bot.api.errors import add_error_handlers, body_for_error
 from bot.api.middleware import BodyLimit, ResponseMiddleware
 from bot.bootstrap import Bot
+from bot.log import LogEvent, log
+from channels.base import Endpoint, HttpRequest, Plugin, Runtime
 
 _DESCRIPTION = """\
 Open a thread with a message, follow its event log and answer the requests of its agent.
@@ -59,10 +68,47 @@ def create_app(
 
 def _api_router() -> APIRouter:
     v1 = APIRouter(prefix=API_PREFIX, dependencies=[Depends(get_caller)])
-    for module in (threads, thread_actions, events, requests, about):
-        v1.include_router(module.router)
+    for router in (threads.router, threads.control_router, events.router, requests.router, about.router):
+        v1.include_router(router)
     return v1
 
 
 def _operation_id(route: APIRoute) -> str:
     return route.name
+
+
+def build_channel_routes(plugins: Mapping[str, Plugin], runtime: Runtime) -> Iterator[Route]:
+    """Yield the routes of all endpoints of the plugins."""
+    for name, plugin in plugins.items():
+        for endpoint in plugin.endpoints:
+            yield _build_route(name, endpoint, runtime)
+
+
+def _build_route(channel: str, endpoint: Endpoint, runtime: Runtime) -> Route:
+    async def handle(request: Request) -> Response:
+        """Pass the request to the endpoint. Errors other than the two below are handled like those of the API."""
+        try:
+            response = await endpoint.handle(await _to_http_request(request), runtime)
+        except (Forbidden, InvalidInput) as error:
+            return _rejection_response(channel, error)
+        media_type = response.content_type if response.body else None
+        return Response(response.body, response.status, response.headers, media_type)
+
+    return Route(endpoint.path, handle, methods=list(endpoint.methods))
+
+
+async def _to_http_request(request: Request) -> HttpRequest:
+    return HttpRequest(
+        method=request.method,
+        path=request.url.path,
+        headers=dict(request.headers),
+        body=await request.body(),
+        query=request.url.query,
+    )
+
+
+def _rejection_response(channel: str, error: Forbidden | InvalidInput) -> Response:
+    status = 401 if isinstance(error, Forbidden) else 400
+    log(LogEvent.INBOUND_REJECTED, level="warning", channel=channel, status=status, error=error)
+    body: dict[str, Any] = body_for_error(error)
+    return JSONResponse(body, status)

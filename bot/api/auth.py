@@ -17,7 +17,7 @@ from agents.core.rights import Viewer, may_view, request_not_found, thread_not_f
 from agents.core.values import Address, person_address
 from bot.api.context import Context
 from bot.api.errors import error_response
-from bot.config.environment.values import ApiToken, TokenScope
+from bot.config.environment import ApiToken, TokenScope
 
 API_PREFIX = "/v1"
 _UNAUTHORIZED_MESSAGE = "send a valid token: Authorization: Bearer TOKEN"

@@ -13,7 +13,7 @@ from bot.api.context import Context
 from bot.bootstrap import Bot
 from bot.execution.tools.limits import ToolLoad
 from bot.execution.tools.runner import ToolRunner
-from storage.database.readiness import check_accepts_writes, check_disk_space
+from storage.database.database import check_accepts_writes, check_disk_space
 from storage.database.schema import check_writable
 
 DATABASE_TIMEOUT_SECONDS = 3.0

@@ -1,19 +1,67 @@
-"""Request bodies and query parameters of the API. Unknown fields are rejected, so that typos are noticed."""
+"""Request bodies and query parameters of the API.
+
+Bodies are strict JSON with a JSON Content-Type. Unknown fields are rejected, so that typos are noticed.
+"""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Coroutine
 from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticSerializationError, to_json
+from starlette.exceptions import HTTPException
 
-from agents.core.digest import compute_digest
+from agents.core.canonical_json import compute_digest, parse_strict_json
 from agents.core.errors import InvalidArguments, InvalidInput
 from agents.core.people import People
 from agents.core.requests import Decision, RequestStatus
 from agents.core.state import ThreadStatus
 from agents.core.values import Address, FrozenModel
+
+
+class JsonRoute(APIRoute):
+    """Route that accepts only strict JSON bodies."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+        if self.body_field is None:
+            return handle
+
+        async def handle_json(request: Request) -> Response:
+            _check_content_type(request)
+            return await handle(_JsonRequest(request.scope, request.receive))
+
+        return handle_json
+
+
+class _JsonRequest(Request):
+    async def json(self) -> Any:
+        return parse_json(await self.body())
+
+
+def parse_json(raw: bytes) -> Any:
+    """Return the value of a JSON body. Raises HTTPException 400 that says where the error is."""
+    try:
+        return parse_strict_json(raw)
+    except InvalidInput as error:
+        raise HTTPException(400, f"the body is not valid JSON: {error}") from error
+
+
+def _check_content_type(request: Request) -> None:
+    """Reject a body of another type. This also stops cross-site form posts."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type == "application/json" or (media_type.startswith("application/") and media_type.endswith("+json")):
+        return
+    if media_type or _has_body(request):
+        raise HTTPException(415, "send the body as JSON, with Content-Type: application/json")
+
+
+def _has_body(request: Request) -> bool:
+    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
+
 
 MAX_TEXT_LENGTH = 16_000
 MAX_COMMENT_LENGTH = 2_000

@@ -16,10 +16,9 @@ from bot.api.auth import VISIBLE_REQUEST, require_scope
 from bot.api.context import Context
 from bot.api.errors import BODY_ERROR_STATUSES, body_for_error, error_responses, status_for_error
 from bot.api.idempotency import Idempotency, ResponseBuilder, StoredResponse
-from bot.api.json_body import JsonRoute
-from bot.api.request_models import AnswerCreate, RequestListParams, format_cursor, parse_cursor
+from bot.api.request_models import AnswerCreate, JsonRoute, RequestListParams, format_cursor, parse_cursor
 from bot.api.response_models import RequestPage, RequestView, request_view
-from bot.services.answer_notices import describe_recorded_answer
+from bot.services.approvals import describe_recorded_answer
 from bot.services.engine import CommitResult
 from bot.services.request_query import PAGE_SIZE, RequestQuery, decidable_by
 from channels.inbound import InboundAnswer

@@ -1,4 +1,4 @@
-"""Routes for threads: open, list and show them, and post messages."""
+"""Routes for threads: open, list, show and control them (pause, resume, cancel, fork), and post messages."""
 
 from functools import partial
 from typing import Annotated
@@ -10,8 +10,9 @@ from bot.api.auth import VISIBLE_THREAD, Caller, require_scope
 from bot.api.context import AppContext, Context
 from bot.api.errors import BODY_ERROR_STATUSES, error_responses
 from bot.api.idempotency import Idempotency, ResponseBuilder, StoredResponse
-from bot.api.json_body import JsonRoute
 from bot.api.request_models import (
+    ForkCreate,
+    JsonRoute,
     MessageCreate,
     ThreadCreate,
     ThreadListParams,
@@ -115,3 +116,53 @@ def thread_response(status: int, context: AppContext) -> ResponseBuilder:
         return StoredResponse(status=status, body=view.model_dump(mode="json"))
 
     return build_response
+
+
+control_router = APIRouter(
+    prefix="/threads/{thread_id}",
+    tags=["threads"],
+    route_class=JsonRoute,
+    dependencies=[require_scope("start"), VISIBLE_THREAD],
+)
+
+_ERROR_RESPONSES = error_responses(403, 404, 409)
+
+
+@control_router.post("/pause", response_model=ThreadView, responses=_ERROR_RESPONSES)
+async def pause_thread(thread_id: str, context: Context, caller: Caller, idempotency: Idempotency) -> Response:
+    """Pause a thread: start nothing new until it is resumed."""
+    control, by = context.bot.thread_control, caller.address
+    return await idempotency.run(
+        lambda claim, render: control.pause(thread_id, by, claim, render), thread_response(200, context)
+    )
+
+
+@control_router.post("/resume", response_model=ThreadView, responses=_ERROR_RESPONSES)
+async def resume_thread(thread_id: str, context: Context, caller: Caller, idempotency: Idempotency) -> Response:
+    """Resume a paused thread."""
+    control, by = context.bot.thread_control, caller.address
+    return await idempotency.run(
+        lambda claim, render: control.resume(thread_id, by, claim, render), thread_response(200, context)
+    )
+
+
+@control_router.post("/cancel", response_model=ThreadView, responses=_ERROR_RESPONSES)
+async def cancel_thread(thread_id: str, context: Context, caller: Caller, idempotency: Idempotency) -> Response:
+    """Cancel a thread for good and close its open request."""
+    control, by = context.bot.thread_control, caller.address
+    return await idempotency.run(
+        lambda claim, render: control.cancel(thread_id, by, claim, render), thread_response(200, context)
+    )
+
+
+@control_router.post(
+    "/fork", status_code=201, response_model=ThreadView, responses=error_responses(403, 404, *BODY_ERROR_STATUSES)
+)
+async def fork_thread(
+    thread_id: str, body: ForkCreate, context: Context, caller: Caller, idempotency: Idempotency
+) -> Response:
+    """Fork a thread: copy its log up to an event into a new thread, which waits for a message."""
+    control, by = context.bot.thread_control, caller.address
+    return await idempotency.run(
+        lambda claim, render: control.fork(thread_id, body.at, by, claim, render), thread_response(201, context)
+    )

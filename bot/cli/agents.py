@@ -12,8 +12,7 @@ from typer import Argument, BadParameter, Exit, Option, Typer, echo
 
 from agents.core.agent import Agent
 from agents.core.errors import Conflict, HandrailError
-from agents.loading.folders import is_agent_folder, is_folder_entry
-from agents.loading.sources import LoadedAgent
+from agents.loading.sources import LoadedAgent, is_agent_folder, is_folder_entry
 from agents.loading.template import EXAMPLE_MESSAGE, agent_files
 from agents.registry import AgentRegistry
 from bot.cli.output import JsonOption, print_issues, print_json, print_message, print_view

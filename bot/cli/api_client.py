@@ -6,7 +6,7 @@ from typing import Annotated, TypeVar
 
 from typer import Option
 
-from bot.config.environment.values import ApiToken
+from bot.config.environment import ApiToken
 from bot.config.secrets import load_api_tokens
 from bot.config.settings import DATA_DIR, Settings
 from channels.terminal.client import TerminalClient

@@ -30,7 +30,7 @@ class LazyCommand:
 
 
 COMMANDS = {
-    "up": LazyCommand("bot.cli.up", "Start everything in one process. Stop it with Ctrl-C."),
+    "up": LazyCommand("bot.cli.serve:up_app", "Start everything in one process. Stop it with Ctrl-C."),
     "chat": LazyCommand("bot.cli.chat", "Chat with an agent of the running server and answer its requests."),
     "threads": LazyCommand("bot.cli.threads", "List, show and control threads."),
     "requests": LazyCommand("bot.cli.requests", "List and answer the requests of agents."),
@@ -40,10 +40,10 @@ COMMANDS = {
     "tokens": LazyCommand("bot.cli.tokens", "List, create and revoke API tokens."),
     "send": LazyCommand("bot.cli.send", "Send a message. Not available in this version."),
     "slack": LazyCommand("bot.cli.slack", "Set up the Slack app."),
-    "doctor": LazyCommand("bot.cli.doctor", "Check the installation and suggest fixes."),
-    "config": LazyCommand("bot.cli.config", "Check and show settings and configuration."),
-    "migrate": LazyCommand("bot.cli.migrate", "Migrate the database to this version."),
-    "web": LazyCommand("bot.cli.web", "Run an HTTP server process; worker processes do the work."),
+    "doctor": LazyCommand("bot.cli.admin:doctor_app", "Check the installation and suggest fixes."),
+    "config": LazyCommand("bot.cli.admin:config_app", "Check and show settings and configuration."),
+    "migrate": LazyCommand("bot.cli.admin:migrate_app", "Migrate the database to this version."),
+    "web": LazyCommand("bot.cli.serve:web_app", "Run an HTTP server process; worker processes do the work."),
     "smtp": LazyCommand("bot.cli.roles:smtp", "Run a mail process. Not available in this version."),
     "worker": LazyCommand("bot.cli.roles:worker", "Run a worker process."),
     "clock": LazyCommand("bot.cli.roles:clock", "Run a process for deadlines. Schedules come in a later version."),

@@ -11,7 +11,7 @@ from bot.cli.output import JsonOption, is_terminal_output, print_json, print_mes
 from bot.config.settings import Settings, load_settings
 from channels.terminal.client import TerminalClient, api_path
 from channels.terminal.commands import AnswerQuestion, Approve, Deny, answer_body
-from channels.terminal.lists import requests_table
+from channels.terminal.page import requests_table
 from channels.terminal.views import ApiRequest, card_view, info_view, request_view
 
 app = Typer(no_args_is_help=True, help="List and answer the requests of agents.")

@@ -7,8 +7,7 @@ from typer import BadParameter, Option, Typer, echo
 from agents.core.errors import ConfigurationError
 from bot.config.database import database_url
 from bot.config.settings import load_settings
-from bot.process import ProcessRole, reject_sqlite
-from bot.worker_process import run_worker
+from bot.process import ProcessRole, reject_sqlite, run_worker
 from storage.jobs import QUEUES, Queue
 
 smtp, worker, clock = Typer(), Typer(), Typer()

@@ -21,8 +21,7 @@ from bot.cli.output import (
 from bot.cli.thread_replay import describe_replay, run_replay
 from bot.config.settings import Settings, load_settings
 from channels.terminal.client import ConnectionChange, LoggedEvent, TerminalClient, api_path
-from channels.terminal.lists import threads_table
-from channels.terminal.page import thread_page
+from channels.terminal.page import thread_page, threads_table
 from channels.terminal.views import (
     MESSAGE_CHANGE_EVENT_TYPES,
     ApiRequest,

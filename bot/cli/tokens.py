@@ -8,7 +8,7 @@ from typer import Argument, Option, Typer
 from agents.core.errors import Conflict, InvalidInput, NotFound
 from agents.core.values import person_address
 from bot.cli.output import JsonOption, print_json, print_message, print_view
-from bot.config.environment.values import SCOPES, parse_api_tokens
+from bot.config.environment import SCOPES, parse_api_tokens
 from bot.config.installation import load_installation
 from bot.config.secrets import GENERATED_NAME, TokenGrant, list_token_grants
 from bot.config.settings import DATA_DIR, Settings, load_settings

@@ -15,12 +15,11 @@ from agents.core.config_issues import ConfigIssue, KeyPath, find_line, format_ke
 from agents.core.people import People, Person
 from agents.core.policy import Rule
 from agents.core.values import FrozenModel
-from agents.llm.pricing import Price
+from agents.llm.base import Price
 from agents.loading.toml_document import load_document
 from bot.config.file.conditions import ArgumentModels
-from bot.config.file.people import builtin_addresses
 from bot.config.file.references import DeclaredNames
-from bot.config.file.tables import ConfigFile
+from bot.config.file.tables import ConfigFile, builtin_addresses
 from bot.config.file.triggers import Schedule, Webhook
 from bot.config.messages import describe_error, suggest_name
 

@@ -7,7 +7,7 @@ from agents.llm.base import Model, ModelRequest, OnPartialReply
 from agents.llm.openai.client import make_http_client
 from agents.llm.openai.model import DEFAULT_MODEL, OPENAI_URL, OpenAIModel
 from bot.config.settings import Settings
-from channels.network import NetworkSettings
+from channels.settings import NetworkSettings
 
 
 def open_model(settings: Settings, timeout_seconds: float | None = None) -> OpenAIModel:

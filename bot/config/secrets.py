@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from agents.core.errors import ConfigurationError
 from agents.core.people import People
 from agents.core.values import FrozenModel, person_address
-from bot.config.environment.values import SCOPES, ApiToken, TokenScope
+from bot.config.environment import SCOPES, ApiToken, TokenScope
 from bot.config.settings import DATA_DIR, Settings
 
 SecretGenerator = Callable[[], str]

@@ -11,10 +11,10 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from agents.core.config_issues import ConfigIssue, to_configuration_error
-from bot.config.environment.env_file import load_variables
-from bot.config.environment.values import (
+from bot.config.environment import (
     MIN_TOKEN_LENGTH,
     ApiToken,
+    load_variables,
     parse_api_tokens,
     parse_entries,
     validate_database_url,
@@ -22,7 +22,7 @@ from bot.config.environment.values import (
 from bot.config.messages import describe_error
 from channels.registry import ChannelSettings
 from channels.settings import EMPTY_DISABLES, parse_with
-from channels.urls import validate_web_url
+from channels.text import validate_web_url
 
 DATA_DIR = Path(".handrail")
 """Directory of Handrail's own files: the SQLite database, generated secrets, the sample repository."""

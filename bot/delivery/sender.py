@@ -1,6 +1,10 @@
-"""Send one outbox message on its channel and record the result, for both execution backends."""
+"""Delivery of outbox messages: send one on its channel and record the result, for both execution backends.
+
+In one process, a dispatcher delivers to each destination replacements first, and the other messages in order.
+"""
 
 import asyncio
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -10,8 +14,10 @@ from agents.core.errors import ConfigurationError, DeliveryUncertain, Permanent,
 from agents.core.escalation import escalation_follow_ups
 from agents.core.events import KnownEvent, MessageSent, MessageUndeliverable, RequestShown
 from agents.core.messages import Receipt
+from agents.core.next_step import SendMessage
 from agents.core.people import People
 from agents.core.state import ThreadState
+from agents.core.values import Address
 from bot.log import LogEvent, log
 from bot.services.delivery_events import (
     is_open_approval,
@@ -20,12 +26,12 @@ from bot.services.delivery_events import (
     undeliverable_event,
     with_alternative_address,
 )
-from bot.services.engine import Engine, ExtraWrites
+from bot.services.engine import CommitResult, Engine, ExtraWrites, new_messages
 from bot.services.retry import Repeater
 from channels.abilities import PrivacyAwareChannel
 from channels.base import Channel
-from storage.conversations import link_conversation
-from storage.outbox import OutboxMessage
+from storage.inbox import link_conversation
+from storage.outbox import OutboxMessage, list_pending
 
 MISCONFIGURED_RETRY_SECONDS = 60.0
 """Delay before a misconfigured channel is tried again."""
@@ -160,3 +166,74 @@ def _link_started_conversation(outbox_message: OutboxMessage, event: KnownEvent)
         return None
     scheme, key = outbox_message.effect.to.scheme, started.conversation_key
     return lambda writes, commit: link_conversation(writes, scheme, (key,), commit.after.thread_id)
+
+
+@dataclass
+class OutboxDispatcher:
+    """Queues outbox messages by destination and sends each queue in a task."""
+
+    engine: Engine
+    sender: MessageSender
+    repeater: Repeater
+    _queues: dict[Address, deque[OutboxMessage]] = field(default_factory=lambda: defaultdict(deque))
+    _tasks: dict[Address, asyncio.Task[None]] = field(default_factory=dict)
+    _stop_event: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def start(self) -> None:
+        """Enqueue the messages that the previous process left. Some of them may have been sent."""
+        for message in await self.engine.database.read(list_pending):
+            self._enqueue(replace(message, may_have_been_sent=True))
+
+    def on_commit(self, commit: CommitResult) -> None:
+        thread_id = commit.after.thread_id
+        no_longer_pending = new_messages(before=commit.after, after=commit.before)
+        for effect in no_longer_pending:
+            self._remove(thread_id, effect)
+        for effect in new_messages(before=commit.before, after=commit.after):
+            self._enqueue(OutboxMessage(thread_id, effect))
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Start no delivery; let running ones end within `grace_seconds`, then cancel them."""
+        self._stop_event.set()
+        if running := list(self._tasks.values()):
+            await asyncio.wait(running, timeout=grace_seconds)
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    def _enqueue(self, outbox_message: OutboxMessage) -> None:
+        """Add a message to the queue of its destination.
+
+        Messages that replace another go first, so that closed cards do not look open.
+        """
+        to = outbox_message.effect.to
+        if outbox_message.effect.replaces is None:
+            self._queues[to].append(outbox_message)
+        else:
+            self._queues[to].appendleft(outbox_message)
+        if to not in self._tasks:
+            self._tasks[to] = asyncio.create_task(self._process_queue(to), name=f"deliver to {to.scheme}")
+
+    def _remove(self, thread_id: str, effect: SendMessage) -> None:
+        """Remove a message that is no longer pending from its queue. A delivery in progress continues."""
+        queue = self._queues.get(effect.to, deque())
+        for message in [m for m in queue if (m.thread_id, m.effect.key) == (thread_id, effect.key)]:
+            queue.remove(message)
+
+    async def _process_queue(self, to: Address) -> None:
+        queue = self._queues[to]
+        try:
+            while queue and not self._stop_event.is_set():
+                await self._deliver(queue.popleft())
+        finally:
+            del self._tasks[to]
+            if not queue:
+                del self._queues[to]
+
+    async def _deliver(self, outbox_message: OutboxMessage) -> None:
+        """Deliver a message, retrying until that succeeds. Raises the last error on shutdown; the message stays."""
+        await self.repeater.retry(
+            partial(self.sender.deliver, outbox_message, self._stop_event),
+            self._stop_event,
+            on_error=partial(log_delivery_failure, outbox_message.thread_id),
+        )

@@ -6,12 +6,11 @@ from agents.core.errors import ConfigurationError
 from bot.config.installation import load_agents, load_installation
 from bot.config.loader import Configuration
 from bot.config.settings import Settings, load_settings
-from bot.doctor.agents import check_deploy_repository, check_model, check_registry
-from bot.doctor.channels import check_channels
+from bot.doctor.agents import check_channels, check_deploy_repository, check_model, check_registry
 from bot.doctor.database import check_database, is_left_to_server
 from bot.doctor.system import check_approvers, check_machine, check_server, check_tokens
 from bot.doctor.threads import threads_of_server
-from channels.finding import Finding
+from channels.abilities import Finding
 from channels.terminal.client import TerminalClient
 
 __all__ = ["Finding", "run_checks"]

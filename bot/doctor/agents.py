@@ -1,10 +1,17 @@
-"""Checks for agents: their definitions, the model's server, the deploy agent's repository. No model is called."""
+"""Checks for agents and channels. No model is called.
+
+Agents: their definitions, the model's server, and the deploy agent's repository. Channels: the checks of their plugins,
+and whether the channels of other packages can be loaded.
+"""
 
 import asyncio
+import secrets
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from pydantic import SecretStr
 
 from agents.core.completion import Completion, CompletionOutcome
 from agents.core.errors import ConfigurationError, HandrailError
@@ -13,7 +20,8 @@ from agents.deploy.git import Git, normalize_remote, redact_remote
 from agents.deploy.repository import create_empty_repository
 from agents.registry import AgentRegistry
 from bot.config.settings import Settings
-from channels.finding import Finding, FindingState
+from channels.abilities import Finding, FindingState
+from channels.registry import BuiltChannel, build_channels
 
 _TIMEOUT_SECONDS = 20.0
 _MAX_LISTED_MODELS = 5
@@ -104,3 +112,37 @@ def _contact_remote(remote: str, settings: Settings) -> None:
         Git(Path(folder) / "empty.git", remote, environment).run(
             "ls-remote", "--quiet", "origin", timeout=_TIMEOUT_SECONDS
         )
+
+
+def check_channels(settings: Settings) -> Iterator[Finding]:
+    """Yield the findings of all channels. Nothing is sent or changed; a missing secret key is not generated."""
+    key = settings.secret_key or SecretStr(
+        secrets.token_urlsafe(32)
+    )  # nothing that is signed with it leaves the doctor
+    for built in build_channels(settings.model_copy(update={"secret_key": key})):
+        yield from _check_channel(built)
+
+
+def _check_channel(built: BuiltChannel) -> Iterable[Finding]:
+    if built.error is not None:
+        return [_error_finding(built, built.error)]
+    if built.plugin is None:
+        return []
+    problems = [] if built.plugin.problem is None else [_problem(built.name, built.plugin.problem)]
+    if not built.is_external:
+        return [*problems, *built.plugin.doctor_checks()]
+    try:
+        return [*problems, *built.plugin.doctor_checks()]
+    except Exception as error:  # noqa: BLE001 - the code of another distribution can fail in any way
+        return [*problems, _error_finding(built, error)]
+
+
+def _error_finding(built: BuiltChannel, error: Exception) -> Finding:
+    if isinstance(error, ConfigurationError):
+        return _problem(built.name, str(error))
+    description = escape_hidden_characters(f"{built.import_path} failed with {type(error).__name__}: {error}")
+    return _problem(built.name, f"the channel is left out: {description}", "correct the package, or uninstall it")
+
+
+def _problem(name: str, message: str, fix: str | None = None) -> Finding:
+    return Finding(name=escape_hidden_characters(name), state="problem", message=message, fix=fix)

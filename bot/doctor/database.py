@@ -12,16 +12,16 @@ from bot.config.settings import Settings
 from bot.doctor.processes import backlog_finding, process_findings, queue_findings, stalled_job_finding
 from bot.doctor.threads import thread_findings
 from bot.services.ids import utc_now
-from channels.finding import Finding
+from channels.abilities import Finding
 from storage.database.errors import to_store_error
 from storage.database.postgres import is_postgres
 from storage.database.postgres_pool import ConnectionPool
 from storage.database.schema import HEAD_REVISION, read_revision_in
 from storage.database.sqlite import sqlite_path
-from storage.jobs.stats import QueueStats, StalledJob, list_stalled_jobs, queue_stats
+from storage.jobs.queue import QueueStats, StalledJob, list_stalled_jobs, queue_stats
 from storage.processes import ProcessStatus, list_processes
+from storage.replay import ThreadScan, scan_threads
 from storage.schedule import Backlog, load_backlog
-from storage.thread_scan import ThreadScan, scan_threads
 
 
 def check_database(settings: Settings, agent_names: Collection[str]) -> Iterator[Finding]:

@@ -3,12 +3,24 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from bot.doctor.age import format_age
-from channels.finding import Finding
+from channels.abilities import Finding
+from storage.jobs.queue import QueueStats, StalledJob
 from storage.jobs.recovery import HEARTBEAT_TIMEOUT_SECONDS
-from storage.jobs.stats import QueueStats, StalledJob
 from storage.processes import ProcessStatus
 from storage.schedule import Backlog
+
+_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
+
+
+def format_age(duration: timedelta) -> str:
+    """Return the duration in the largest unit of which it has at least two, such as "90 s" or "2 min".
+
+    A negative duration, due to another machine's clock, is "0 s".
+    """
+    seconds = max(0, round(duration.total_seconds()))
+    unit, size = next(((unit, size) for unit, size in _UNITS if seconds >= 2 * size), ("s", 1))
+    return f"{seconds // size} {unit}"
+
 
 MAX_UNTOUCHED_TIME = timedelta(minutes=5)
 """A thread without a commit for longer than this is not just between two steps."""

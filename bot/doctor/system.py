@@ -15,11 +15,11 @@ from agents.core.people import People
 from agents.core.tools import Tool
 from agents.core.values import person_address
 from agents.core.visible_text import escape_hidden_characters
-from bot.config.approvers import ApproverShortage, find_approver_shortages
 from bot.config.loader import Configuration
 from bot.config.secrets import list_token_grants
 from bot.config.settings import DATA_DIR, Settings
-from channels.finding import Finding
+from bot.config.warnings import ApproverShortage, find_approver_shortages
+from channels.abilities import Finding
 from channels.terminal.client import TerminalClient, api_path
 
 MIN_PYTHON_VERSION = (3, 11)

@@ -7,9 +7,9 @@ from pydantic import ValidationError
 
 from agents.core.errors import HandrailError
 from agents.core.visible_text import escape_hidden_characters
-from channels.finding import Finding
+from channels.abilities import Finding
 from channels.terminal.client import TerminalClient, api_path
-from storage.thread_scan import MAX_SCANNED, AffectedThreads, ThreadScan
+from storage.replay import MAX_SCANNED, AffectedThreads, ThreadScan
 
 
 def thread_findings(scan: ThreadScan) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from agents.llm.base import Model, ModelRequest, OnPartialReply
 from bot.log import LogEvent, log
 from bot.services.ids import utc_now
 from storage.database.database import Database
-from storage.rate_limits import block_until, blocked_until
+from storage.schedule import block_until, blocked_until
 
 CACHE_DURATION = timedelta(seconds=1)
 """Time for which a value from the database is cached. A call within this second that should have been held back does

@@ -1,21 +1,18 @@
-"""Answers to requests: checked against policy and decided once, for all channels."""
+"""Answers to requests: checked against policy and decided once, for all channels.
+
+A person whose answer left the request open or the thread paused gets a text that suits every channel.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from agents.core.agent import Agent
+from agents.core.canonical_json import call_digest
 from agents.core.cards import allowed_choices, describe_request_outcome
 from agents.core.deadlines import end_expiry_pause
 from agents.core.decisions import AnswerEvaluation, EditedCall, evaluate_answer, rejection_reason
-from agents.core.digest import call_digest
-from agents.core.errors import (
-    AlreadySettled,
-    Conflict,
-    Forbidden,
-    InvalidAnswer,
-    StaleApproval,
-)
+from agents.core.errors import AlreadySettled, Conflict, Forbidden, InvalidAnswer, StaleApproval
 from agents.core.events import BudgetExtended, KnownEvent, ReplyChosen, RequestAnswered, ThreadFinished
 from agents.core.people import People
 from agents.core.reducer.requests import after_answer
@@ -28,6 +25,31 @@ from bot.services.ids import Clock
 from bot.services.roster import Roster
 from storage.inbox import IdempotencyClaim
 from storage.requests import load_request
+
+
+def describe_recorded_answer(commit: CommitResult, request_id: str) -> str | None:
+    """Describe an answer that did not decide its request, or decided it in a paused thread; None for any other."""
+    state = commit.after
+    if commit.duplicate_of is None and state.status == "paused" and state.open_request is None and commit.events:
+        return f"Your answer was recorded, but the thread is {_describe_pause(state)}."
+    request = commit.after.get_request(request_id)
+    if commit.duplicate_of is not None or request is None or request.status != "open" or request.kind != "approval":
+        return None
+    missing = request.terms.quorum - len(request.approvers)
+    if not commit.events:
+        return f"You already approved this; {_format_approvals(missing)} required."
+    if request.answers[-1].is_proposal:
+        return f"Edit proposed. {_format_approvals(missing)} required, from another person."
+    return f"Approval recorded. {_format_approvals(missing)} required." if request.answers[-1].counted else None
+
+
+def _describe_pause(state: ThreadState) -> str:
+    reason = (state.paused or "paused").removesuffix(".")
+    return f"{reason}. Resume it with `handrail threads resume {state.thread_id}`"
+
+
+def _format_approvals(count: int) -> str:
+    return f"{count} more approval{'s are' if count > 1 else ' is'}"
 
 
 class ArgumentPreparer(Protocol):
@@ -73,7 +95,7 @@ class ApprovalService:
                 request, answer, people=self.roster.people, now=now, shown_digest=shown_digest, edited_call=edited
             )
             if _is_repeated_approval(request, evaluation):
-                return ()  # it counts once; the person gets a text of `bot.services.answer_notices`
+                return ()  # it counts once; the person gets a text of `bot.services.approvals`
             if evaluation.rejection_reason is not None and not self._may_record_refusal(request, answer):
                 raise Forbidden(evaluation.rejection_reason)
             return answer_events(state, request, evaluation, edited, self.roster.people)

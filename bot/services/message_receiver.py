@@ -8,8 +8,7 @@ from agents.core.errors import Conflict, Forbidden, Permanent
 from agents.core.messages import IncomingEdit, IncomingMessage, Provenance, Quote
 from agents.core.rights import may_view, thread_not_found, to_viewer
 from bot.services.engine import CommitResult, ResponseRenderer
-from bot.services.roster import Roster
-from bot.services.senders import ResolvedSender, resolve_sender
+from bot.services.roster import ResolvedSender, Roster, resolve_sender
 from bot.services.thread_control import ThreadControl
 from bot.services.threads import ConversationRouter, NewThread
 from channels.inbound import (

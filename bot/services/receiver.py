@@ -8,21 +8,12 @@ from agents.core.errors import Permanent
 from agents.core.requests import Answer, Request
 from agents.core.rights import may_view, request_not_found, to_viewer
 from agents.llm.offline.model import help_text
-from bot.services.answer_notices import describe_recorded_answer
-from bot.services.approvals import ApprovalService
+from bot.services.approvals import ApprovalService, describe_recorded_answer
 from bot.services.engine import CommitResult, ResponseRenderer
 from bot.services.message_receiver import MessageReceiver, claim_of, to_refusal
-from bot.services.overview import OverviewQuery
-from bot.services.senders import resolve_sender
-from channels.inbound import (
-    AnswerResult,
-    Arrival,
-    HelpTexts,
-    InboundAnswer,
-    Overview,
-    Refusal,
-    Sender,
-)
+from bot.services.request_query import OverviewQuery
+from bot.services.roster import resolve_sender
+from channels.inbound import AnswerResult, Arrival, HelpTexts, InboundAnswer, Overview, Refusal, Sender
 from storage.inbox import IdempotencyClaim
 
 

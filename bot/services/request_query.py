@@ -1,4 +1,7 @@
-"""Page through requests until enough of them match a predicate, such as "this person may decide it"."""
+"""Queries for the requests that a person can decide, and the overview of these and of the person's threads.
+
+A query pages through requests until enough of them match a predicate, such as "this person may decide it".
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,10 +9,14 @@ from datetime import datetime
 from functools import partial
 
 from agents.core.decisions import may_decide
+from agents.core.events import MessageReceived
 from agents.core.people import Person
 from agents.core.requests import Request
 from agents.core.rights import Viewer
+from agents.core.values import Address
+from channels.inbound import Overview, ThreadSummary
 from storage.database.database import Database
+from storage.event_store import events_after, list_thread_states
 from storage.requests import list_requests
 
 PAGE_SIZE = 200
@@ -45,3 +52,25 @@ class RequestQuery:
 def decidable_by(person: Person | None) -> Callable[[Request], bool]:
     """Return a predicate: whether the person could decide a request now. Without a person it is always false."""
     return lambda request: request.status == "open" and person is not None and may_decide(person, request.terms)
+
+
+_MAX_FIRST_EVENTS = 5
+
+
+@dataclass(frozen=True)
+class OverviewQuery:
+    """Loads overviews from the store."""
+
+    database: Database
+
+    async def load(self, address: Address, person: Person | None, limit: int) -> Overview:
+        """Return the overview of a person, or of an unknown sender. Both lists have at most `limit` entries."""
+        requests = await RequestQuery(decidable_by(person), "open").fetch(self.database, limit)
+        threads = await self.database.read(partial(list_thread_states, requester=address, limit=limit))
+        summaries = [ThreadSummary(state, await self._load_first_message(state.thread_id)) for state in threads]
+        return Overview(person, tuple(requests), tuple(summaries))
+
+    async def _load_first_message(self, thread_id: str) -> str:
+        """Return the text of the thread's first message, empty if it is not among its first events."""
+        events = await self.database.read(partial(events_after, thread_id=thread_id, limit=_MAX_FIRST_EVENTS))
+        return next((event.text for _, event in events if isinstance(event, MessageReceived)), "")

@@ -1,4 +1,7 @@
-"""Roster: the agents of this process, with their policy, budgets and the environments of their tools."""
+"""Roster: the agents of this process, with their policy, budgets and the environment variables of their tools.
+
+Its people are those to whom the senders of channels are resolved.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,9 +9,12 @@ from dataclasses import dataclass, field
 from agents.core.agent import Agent
 from agents.core.completion import Budget
 from agents.core.errors import ConfigurationError, UnknownAgent
-from agents.core.people import People
+from agents.core.messages import Provenance
+from agents.core.people import People, Person
 from agents.core.policy import Policy
 from agents.core.steps import ASK_AGENT_INTENT
+from agents.core.values import Address, person_address
+from channels.inbound import Sender
 
 
 @dataclass(frozen=True)
@@ -61,3 +67,24 @@ class Roster:
             raise ConfigurationError(
                 f"agent {agent.name}: {ASK_AGENT_INTENT} is the name of a step; call the tool something else"
             )
+
+
+@dataclass(frozen=True)
+class ResolvedSender:
+    """A sender. `address` is that of the person, or else the one by which the channel knows the sender."""
+
+    address: Address
+    person: Person | None
+    entered_by: Address | None = None
+
+    @property
+    def provenance(self) -> Provenance:
+        return Provenance.UNVERIFIED if self.person is None else Provenance.VERIFIED_PERSON
+
+
+def resolve_sender(sender: Sender, people: People) -> ResolvedSender:
+    """Find the person of a sender by the identities that the channel has authenticated, in their order."""
+    found = (person for address in sender.identities if (person := people.get(address)) is not None)
+    if (person := next(found, None)) is not None:
+        return ResolvedSender(person_address(person.key), person, sender.entered_by)
+    return ResolvedSender(sender.identities[0], None, sender.entered_by)

@@ -17,10 +17,9 @@ from bot.services.ids import Clock, IdGenerator
 from bot.services.roster import Roster
 from channels.base import Channel, PullChannel
 from channels.text import answer_hint
-from storage.conversations import find_linked_thread, link_conversation
 from storage.database.database import Database
 from storage.database.transactions import WriteBatch
-from storage.inbox import IdempotencyClaim
+from storage.inbox import IdempotencyClaim, find_linked_thread, link_conversation
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from agents.core.values import FrozenModel
 from channels.settings import EMPTY_DISABLES, InstallationSettings, parse_with
-from channels.urls import split_url
+from channels.text import split_url
 
 _LISTEN_ADDRESS_PATTERN = re.compile(
     r"(?:\[(?P<ipv6>[0-9A-Fa-f:.%]+)\]|(?P<host>[^\s:\[\]]+)):(?P<port>[0-9]{1,5})", re.ASCII

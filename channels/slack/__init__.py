@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from functools import partial
 
+from channels.abilities import Finding
 from channels.base import Plugin
-from channels.finding import Finding
 from channels.slack.config import SlackSettings
 
 

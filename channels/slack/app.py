@@ -1,12 +1,15 @@
-"""The Bolt app: it dispatches verified payloads to the listeners and acknowledges them after they have committed.
+"""The Bolt app and the HTTP endpoint that verifies and decodes Slack's requests.
 
-By default Bolt acknowledges before a listener has run. With `process_before_response` it waits for the listener, so
-that a payload that could not be committed is not acknowledged, and Slack sends it again.
+It dispatches verified payloads to the listeners and acknowledges them after they have committed. HTTP bodies and Socket
+Mode envelopes are decoded to the same JSON; what it means is left to Bolt.
 """
 
+import json
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import parse_qsl
 
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
@@ -18,9 +21,61 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from agents.core.errors import InvalidInput
-from channels.base import Runtime
+from channels.base import HttpRequest, HttpResponse, Runtime
 from channels.slack.background_tasks import BackgroundTasks
 from channels.slack.identity import BotIdentityCache
+from channels.slack.payloads import MAX_BODY_BYTES, parse_json_object
+from channels.slack.signing import verify_signature
+
+_FORM_CONTENT_TYPE = "application/x-www-form-urlencoded"
+_SSL_CHECK_FIELD = b"ssl_check=1"
+_MAX_FORM_FIELDS = 100
+_MAX_SSL_CHECK_BYTES = 2000
+
+
+def decode_http(body: bytes, content_type: str) -> Mapping[str, Any]:
+    """Decode the body of a verified request. Raises InvalidInput.
+
+    Events are JSON; interactions are forms with JSON in `payload`; slash commands and SSL checks are plain forms.
+    """
+    if len(body) > MAX_BODY_BYTES:
+        raise InvalidInput("the body is larger than any request of Slack")
+    if not _is_form(content_type):
+        return parse_json_object(body)
+    form = _parse_form(body)
+    return parse_json_object(form["payload"]) if "payload" in form else form
+
+
+def decode_envelope(payload: Any) -> Mapping[str, Any]:
+    """Decode the payload of an envelope. Raises InvalidInput.
+
+    The SDK's JSON parser accepts lone surrogates, which the HTTP endpoint rejects: the payload is parsed again, so that
+    both transports accept the same.
+    """
+    if not isinstance(payload, dict):
+        raise InvalidInput("invalid Slack payload: payload")
+    return parse_json_object(json.dumps(payload))
+
+
+def is_ssl_check(body: bytes, content_type: str) -> bool:
+    """Return whether this is Slack's SSL check, which is not signed; therefore the body is not parsed."""
+    return len(body) <= _MAX_SSL_CHECK_BYTES and _is_form(content_type) and _SSL_CHECK_FIELD in body.split(b"&")
+
+
+def _is_form(content_type: str) -> bool:
+    return content_type.partition(";")[0].strip().lower() == _FORM_CONTENT_TYPE
+
+
+def _parse_form(body: bytes) -> dict[str, str]:
+    """Parse the fields of a form. Raises InvalidInput for bytes that are not UTF-8."""
+    try:
+        fields = parse_qsl(
+            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MAX_FORM_FIELDS
+        )
+    except ValueError:
+        raise InvalidInput("the body is not a form in UTF-8") from None
+    return dict(fields)
+
 
 _REQUIRED_FIELDS = {
     "block_actions": "actions",
@@ -125,3 +180,28 @@ def _check_required_field(payload: Mapping[str, Any]) -> None:
     field = _REQUIRED_FIELDS.get(kind) if isinstance(kind, str) else None
     if field is not None and payload.get(field) is None:
         raise InvalidInput(f"invalid Slack payload: {field}")
+
+
+@dataclass(frozen=True)
+class SlackEndpoint:
+    """Verifies requests on their raw bytes before they are decoded and dispatched."""
+
+    app: AsyncApp
+    signing_secrets: tuple[str, ...]
+
+    async def handle(self, request: HttpRequest, runtime: Runtime) -> HttpResponse:
+        """Handle a request. Raises Forbidden, InvalidInput, and Retryable, after which Slack sends it again."""
+        content_type = request.headers.get("content-type", "")
+        if is_ssl_check(request.body, content_type):
+            return HttpResponse()
+        verify_signature(
+            request.body,
+            timestamp=request.headers.get("x-slack-request-timestamp"),
+            signature=request.headers.get("x-slack-signature"),
+            secrets=self.signing_secrets,
+            now=runtime.now(),
+        )
+        response = await dispatch(self.app, decode_http(request.body, content_type), runtime)
+        return HttpResponse(
+            response.status, response.body.encode(), response.first_headers().get("content-type", "text/plain")
+        )

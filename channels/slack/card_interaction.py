@@ -10,8 +10,7 @@ from agents.core.requests import Decision, Request
 from channels.base import Runtime
 from channels.inbound import Arrival, InboundAnswer, Refusal
 from channels.slack.action_ids import ANSWER, DENY, ModalContext
-from channels.slack.arrivals import create_arrival
-from channels.slack.inbound_events import BlockAction, BotIdentity, ViewSubmission
+from channels.slack.inbound_events import BlockAction, BotIdentity, ViewSubmission, create_arrival
 from channels.slack.modals import full_card_modal
 from channels.slack.signing import ButtonValue, verify_button_value
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr
 
 from channels.settings import InstallationSettings
-from channels.urls import validate_api_base_url
+from channels.text import validate_api_base_url
 
 _CONFIG_TOKEN_PATTERN = re.compile(r"(?:A[A-Z0-9]+:)?xoxe\.[^\s:]+", re.ASCII)
 

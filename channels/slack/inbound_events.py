@@ -1,16 +1,17 @@
 """Parsed Slack events: the results of parsing a Slack payload, from HTTP or Socket Mode.
 
 In each event `by` is the user who acted and `at` the time in UTC. `dedup_keys` identify the event: a delivery that
-shares a key with an earlier one is a duplicate.
+shares a key with an earlier one is a duplicate. For the receiver, an event is described by an Arrival.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Protocol
 
 from agents.core.messages import Quote
 from agents.core.values import Address
+from channels.inbound import Arrival, Sender
 
 
 @dataclass(frozen=True)
@@ -200,3 +201,35 @@ def identity_aliases(by: Address, *teams: str) -> tuple[Address, ...]:
     """
     team, _, user = by.id.partition("/")
     return (by, Address(f"slack:{user}")) if team in teams else (by,)
+
+
+CHANNEL = "slack"
+
+
+class ThreadEvent(Protocol):
+    """Event in a Slack thread."""
+
+    @property
+    def thread_ref(self) -> ThreadRef: ...
+
+    @property
+    def dedup_keys(self) -> tuple[str, ...]: ...
+
+
+def create_sender(user_address: Address, bot: BotIdentity) -> Sender:
+    """Return a user as the sender of an input. Users are named by id: they can change names and mail addresses."""
+    team = user_address.id.partition("/")[0]
+    return Sender(identity_aliases(user_address, *bot.internal_teams), is_external=team not in bot.internal_teams)
+
+
+def create_arrival(event: ThreadEvent, by: Address, at: datetime, bot: BotIdentity) -> Arrival:
+    """Return how an event of this user arrived."""
+    return Arrival(CHANNEL, event.dedup_keys, create_sender(by, bot), event.thread_ref.address, at)
+
+
+def conversation_key(thread_ref: ThreadRef, bot: BotIdentity) -> str:
+    """Return the conversation key of a Slack thread.
+
+    It has the installation's id, because in a shared channel events may name another team for the same thread.
+    """
+    return f"{bot.installation_id}:{thread_ref.channel}:{thread_ref.thread_ts}"

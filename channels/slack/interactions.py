@@ -8,13 +8,7 @@ from typing import Any
 from agents.core.errors import InvalidInput
 from agents.core.values import Address
 from channels.slack.action_ids import ModalContext, split_action_id
-from channels.slack.inbound_events import (
-    BlockAction,
-    MessageShortcut,
-    SlashCommand,
-    ThreadRef,
-    ViewSubmission,
-)
+from channels.slack.inbound_events import BlockAction, MessageShortcut, SlashCommand, ThreadRef, ViewSubmission
 from channels.slack.interaction_payloads import (
     ActionPayload,
     ActionUser,

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from channels.slack.code_spans import Fences, Line, may_become_fence
+from channels.slack.text_splitter import Fences, Line, may_become_fence
 
 _LINK_MARKER = re.compile(
     r"(?<=[a-z0-9+.-])://(?=.)|(?<![a-z0-9])(?:mailto:|tel:|www\.)(?=[a-z0-9+])"

@@ -14,8 +14,15 @@ from agents.core.visible_text import escape_and_truncate, escape_hidden_characte
 from channels.slack.action_ids import ANSWER, APPROVE, DENY, EDIT, SHOW, ModalContext
 from channels.slack.blocks import Block, context, escape_hidden_except_whitespace, plain_text, section, truncate
 from channels.slack.cards import card_pages, section_block, section_texts
-from channels.slack.field_values import FieldError, parse_value
-from channels.slack.form_fields import MAX_INPUT_LENGTH, MAX_OPTIONS, FormField, form_fields, selected_index
+from channels.slack.form_fields import (
+    MAX_INPUT_LENGTH,
+    MAX_OPTIONS,
+    FieldError,
+    FormField,
+    form_fields,
+    parse_value,
+    selected_index,
+)
 
 TEXT_BLOCK_ID = "text"
 """Id of the input block for a reason or an answer."""

@@ -6,8 +6,8 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from agents.core.canonical_json import parse_strict_json
 from agents.core.errors import InvalidInput
-from agents.core.strict_json import parse_strict_json
 from agents.core.values import Address
 
 MAX_BODY_BYTES = 1_000_000

@@ -10,28 +10,24 @@ from datetime import UTC, datetime
 from slack_bolt.app.async_app import AsyncApp
 
 from agents.core.errors import ConfigurationError, Permanent
+from channels.abilities import Finding
 from channels.base import Endpoint, Plugin
-from channels.finding import Finding
-from channels.slack.app import Listeners, create_app
+from channels.slack.app import Listeners, SlackEndpoint, create_app
+from channels.slack.app_home import OverviewQuery
 from channels.slack.background_tasks import BackgroundTasks
 from channels.slack.channel import SlackChannel
 from channels.slack.client import SlackClient
 from channels.slack.config import SlackSettings
-from channels.slack.endpoint import SlackEndpoint
 from channels.slack.ephemeral import EphemeralMessages
 from channels.slack.identity import BotIdentityCache
 from channels.slack.listeners.actions import ActionListener
 from channels.slack.listeners.commands import CommandListener
-from channels.slack.listeners.events import EventListeners
-from channels.slack.listeners.messages import MessageListeners
+from channels.slack.listeners.events import EventListeners, MessageListeners
 from channels.slack.listeners.shortcuts import ShortcutListener
 from channels.slack.listeners.views import ViewListener
 from channels.slack.manifest import EVENTS_PATH
-from channels.slack.overview import OverviewQuery
 from channels.slack.rate_limit import RateLimiter
-from channels.slack.service import SlackService
-from channels.slack.socket_mode import SocketModeConnection
-from channels.slack.socket_mode_runner import SocketModeRunner
+from channels.slack.socket_mode import SlackService, SocketModeConnection, SocketModeRunner
 
 _logger = logging.getLogger("handrail.slack")
 

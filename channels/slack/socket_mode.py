@@ -1,11 +1,15 @@
 """Socket Mode: Slack delivers payloads over a WebSocket that the app opens.
 
+A runner keeps a connection open, and opens another one if the SDK fails to renew it.
 Source: docs.slack.dev/apis/events-api/using-socket-mode.
 """
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
 from time import time
 
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
@@ -18,8 +22,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from agents.core.errors import Forbidden, HandrailError, InvalidInput
 from channels.base import Level, Runtime
-from channels.slack.app import dispatch
-from channels.slack.decoding import decode_envelope
+from channels.slack.app import decode_envelope, dispatch
+from channels.slack.background_tasks import BackgroundTasks
+from channels.slack.identity import BotIdentityCache
 
 
 class SocketModeConnection(AsyncSocketModeHandler):
@@ -86,3 +91,100 @@ class SocketModeConnection(AsyncSocketModeHandler):
             level: Level = "warning" if isinstance(error, HandrailError) else "error"
             self._runtime.log("inbound_rejected", level=level, channel="slack", error=error)
             return None
+
+
+CONNECT_TIMEOUT_SECONDS = 15.0
+"""Limit for opening a connection."""
+
+HEALTH_CHECK_SECONDS = 10.0
+"""Interval between two checks of the connection."""
+
+SHUTDOWN_GRACE_SECONDS = 2.0
+"""Time to commit and acknowledge received envelopes during shutdown."""
+
+RUNNER_NAME = "socket:slack"
+
+
+@dataclass
+class SocketModeRunner:
+    """Runs one connection at a time, and reports a problem while no connection is open."""
+
+    create_connection: Callable[[Runtime], SocketModeConnection]
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _task: asyncio.Task[None] | None = None
+
+    def start(self, runtime: Runtime) -> None:
+        """Open the connection in a task."""
+        runtime.report_problem(RUNNER_NAME, "the Socket Mode connection is not open yet")
+        self._task = asyncio.create_task(runtime.supervise(RUNNER_NAME, partial(self._run, runtime), self._stopping))
+
+    async def stop(self) -> None:
+        """Stop. Slack delivers an envelope again if it is not acknowledged within the grace period."""
+        self._stopping.set()
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=SHUTDOWN_GRACE_SECONDS)
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self, runtime: Runtime) -> None:
+        attempt = 0
+        while not self._stopping.is_set():
+            attempt = 0 if await self._run_connection(runtime) else attempt + 1
+            if not self._stopping.is_set():
+                await runtime.back_off(attempt + 1, self._stopping)
+
+    async def _run_connection(self, runtime: Runtime) -> bool:
+        """Run a connection until it ends; return whether it could be opened. An error of the SDK is raised."""
+        connection = self.create_connection(runtime)
+        try:
+            return await self._connect_and_monitor(connection, runtime)
+        except Exception as error:
+            _report_lost(runtime, error)
+            raise
+        finally:
+            await connection.close()
+
+    async def _connect_and_monitor(self, connection: SocketModeConnection, runtime: Runtime) -> bool:
+        """Open a connection and wait until it is lost or the runner stops; return whether it could be opened."""
+        if not await connection.connect(CONNECT_TIMEOUT_SECONDS):
+            _report_lost(runtime)
+            return False
+        runtime.report_problem(RUNNER_NAME, None)
+        runtime.log("socket_opened", channel="slack")
+        while not self._stopping.is_set():
+            await runtime.sleep(HEALTH_CHECK_SECONDS, self._stopping)
+            if not self._stopping.is_set() and not await connection.is_connected():
+                _report_lost(runtime)
+                break
+        return True
+
+
+def _report_lost(runtime: Runtime, error: Exception | None = None) -> None:
+    runtime.report_problem(
+        RUNNER_NAME,
+        "the Socket Mode connection is down; check SLACK_APP_TOKEN and whether this machine can reach Slack",
+    )
+    runtime.log("socket_lost", level="warning", channel="slack", error=error)
+
+
+BACKGROUND_GRACE_SECONDS = 1.0
+"""Time for background tasks to finish, after the connection was closed."""
+
+
+@dataclass(frozen=True)
+class SlackService:
+    """Runs Socket Mode if it is configured. Background tasks end after the connection that starts them."""
+
+    background_tasks: BackgroundTasks
+    bot_identity: BotIdentityCache
+    socket_mode: SocketModeRunner | None
+
+    async def start(self, runtime: Runtime) -> None:
+        self.bot_identity.fetch_in_background(self.background_tasks, runtime)
+        if self.socket_mode is not None:
+            self.socket_mode.start(runtime)
+
+    async def stop(self) -> None:
+        if self.socket_mode is not None:
+            await self.socket_mode.stop()
+        await self.background_tasks.stop(BACKGROUND_GRACE_SECONDS)

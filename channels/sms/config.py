@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr
 
 from channels.settings import InstallationSettings, parse_with
-from channels.urls import validate_web_url
+from channels.text import validate_web_url
 
 _ACCOUNT_SID_PATTERN = re.compile(r"AC[0-9a-f]{32}", re.ASCII)
 _SENDER_PATTERN = re.compile(

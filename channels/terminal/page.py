@@ -1,6 +1,6 @@
-"""Page of one thread: its state, its open requests and its history. Pure functions."""
+"""Tables of threads and requests, and the page of one thread: state, open requests, history. Pure functions."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any
 
@@ -10,7 +10,7 @@ from rich.text import Text
 
 from agents.core.cards import display_value
 from agents.core.people import name_in
-from agents.core.visible_text import escape_hidden_characters, escape_hidden_except_newlines
+from agents.core.visible_text import escape_hidden_characters, escape_hidden_except_newlines, truncate
 from channels.terminal.client import LoggedEvent
 from channels.terminal.views import (
     ApiRequest,
@@ -21,6 +21,7 @@ from channels.terminal.views import (
     format_local_time,
     info_view,
     status_text,
+    table,
 )
 
 MAX_STEPS = 50
@@ -156,3 +157,79 @@ def _step_summary(event: LoggedEvent) -> str:
         f"; it does not count: {display_value(answer.get('reason') or '')}" if answer.get("counted") is False else ""
     )
     return f"{format_event_detail(event.type, event.data, event.names)}{rejection}"
+
+
+_MIN_ID_LENGTH = len("thr_") + 10
+"""Shortened ids keep the part that encodes the creation time in milliseconds."""
+
+_MAX_LINE_LENGTH, _MAX_VALUE_LENGTH = 120, 24
+
+
+def threads_table(
+    threads: Sequence[ApiThread], zone: tzinfo | None = None, *, is_short: bool = False
+) -> RenderableType:
+    """Return a table of threads. `is_short` shortens ids to unique prefixes."""
+    if not threads:
+        return info_view("no threads yet")
+    ids = shorten_ids(thread.id for thread in threads) if is_short else {}
+    rows = [
+        (
+            ids.get(t.id, t.id),
+            status_text(t.status),
+            t.agent,
+            t.title,
+            name_in(t.names, t.requester),
+            format_local_time(t.updated_at, zone),
+        )
+        for t in threads
+    ]
+    return table(("thread", "status", "agent", "title", "requester", "updated"), rows)
+
+
+def requests_table(
+    requests: Sequence[ApiRequest], zone: tzinfo | None = None, *, is_short: bool = False
+) -> RenderableType:
+    """Return a table of requests. `is_short` shortens thread ids to unique prefixes."""
+    if not requests:
+        return info_view("no requests")
+    ids = shorten_ids(request.thread_id for request in requests) if is_short else {}
+    rows = [
+        (
+            r.code,
+            status_text(r.status),
+            f"{r.agent}: {format_request_line(r)}",
+            r.explanation.decided_by,
+            format_local_time(r.expires_at, zone) if r.status == "open" and r.expires_at else "",
+            ids.get(r.thread_id, r.thread_id),
+        )
+        for r in requests
+    ]
+    return table(("code", "status", "request", "deciders", "open until", "thread"), rows)
+
+
+def format_request_line(request: ApiRequest) -> str:
+    """Return the question, or the call with its arguments, on one line. Truncated text ends with an ellipsis."""
+    if request.kind == "question":
+        return _display_beginning(request.question or "", _MAX_LINE_LENGTH)
+    arguments = (
+        f"{name}={_display_beginning(value, _MAX_VALUE_LENGTH)}" for name, value in (request.arguments or {}).items()
+    )
+    return _display_beginning(" ".join([request.tool or "", *arguments]), _MAX_LINE_LENGTH)
+
+
+def _display_beginning(value: Any, max_length: int) -> str:
+    return truncate(display_value(value), max_length)
+
+
+def shorten_ids(ids: Iterable[str]) -> Mapping[str, str]:
+    """Return the shortest unique prefix of each id, by id."""
+    ordered = sorted(set(ids))
+    return {
+        id_: id_[: max(_MIN_ID_LENGTH, _common_prefix_length(before, id_) + 1, _common_prefix_length(id_, after) + 1)]
+        for before, id_, after in zip(["", *ordered], ordered, [*ordered[1:], ""], strict=False)
+    }
+
+
+def _common_prefix_length(one: str, other: str) -> int:
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((index for index, (a, b) in pairs if a != b), min(len(one), len(other)))

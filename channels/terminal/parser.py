@@ -1,7 +1,8 @@
-"""Parser for typed lines: each line is a command or a message. Pure functions."""
+"""Parser for typed lines, each a command or a message, and their Tab completion. Pure functions."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from channels.terminal.commands import (
@@ -133,3 +134,40 @@ HELP = (
 """Commands and their help texts."""
 
 COMMANDS = tuple(f"/{name}" for name in _PARSERS)
+
+
+_COMMANDS_WITH_CODE = ("/approve", "/deny", "/edit", "/answer")
+
+
+@dataclass(frozen=True)
+class CompletionNames:
+    """Names that completion offers. The keys of `argument_names_by_code` are the codes of open requests."""
+
+    argument_names_by_code: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    agents: Sequence[str] = ()
+    threads: Sequence[str] = ()
+
+
+def list_completions(text: str, names: CompletionNames) -> tuple[str, ...]:
+    """Return the completions of the last word of a command line; none for a message."""
+    if not text.startswith("/"):
+        return ()
+    words = text.split(" ")
+    return _filter_by_prefix(words[-1], _list_candidates(words[:-1], names))
+
+
+def _list_candidates(preceding_words: Sequence[str], names: CompletionNames) -> Iterable[str]:
+    match preceding_words:
+        case []:
+            return COMMANDS
+        case [command]:
+            completions = {"/new": names.agents, "/thread": names.threads, "/requests": ("all",)}
+            return completions.get(command, names.argument_names_by_code if command in _COMMANDS_WITH_CODE else ())
+        case ["/edit", code, *_]:
+            return (f"{name}=" for name in names.argument_names_by_code.get(code.upper(), ()))
+        case _:
+            return ()
+
+
+def _filter_by_prefix(word: str, candidates: Iterable[str]) -> tuple[str, ...]:
+    return tuple(candidate for candidate in candidates if candidate.lower().startswith(word.lower()))

@@ -26,7 +26,7 @@ from psycopg.errors import UniqueViolation
 from sqlalchemy import Connection
 
 from storage.database.postgres_pool import get_psycopg_connection, wrap_psycopg_errors
-from storage.database.statements import CallFunction, CopyRows, DeleteRow, InsertRow, Statement, UpdateRow
+from storage.database.tables import CallFunction, CopyRows, DeleteRow, InsertRow, Statement, UpdateRow
 from storage.database.transactions import WriteBatch, WriteStatement
 
 MAX_ROWS = 64

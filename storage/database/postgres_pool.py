@@ -1,17 +1,24 @@
-"""Connection pool for PostgreSQL. A connection is used by one OS thread at a time and is in autocommit mode."""
+"""Connection pool for PostgreSQL. A connection is used by one OS thread at a time and is in autocommit mode.
+
+Frequent queries are executed with psycopg directly, since SQLAlchemy's overhead is larger than the query itself.
+"""
 
 import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Self, cast
 
 from psycopg import Connection as PsycopgConnection
 from psycopg import Error
+from psycopg.rows import namedtuple_row
 from psycopg.types.string import StrDumperUnknown
-from sqlalchemy import Connection, Engine, event, exc
+from sqlalchemy import Connection, Dialect, Engine, Select, event, exc
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-from storage.database.postgres_timeouts import RESPONSE_TIMEOUT_SECONDS, create_timeout_engine
+from storage.database.postgres import RESPONSE_TIMEOUT_SECONDS, create_timeout_engine
+from storage.database.transactions import Row
 
 MAX_CONNECTIONS = 8
 """Connections per process, without those for jobs."""
@@ -131,3 +138,29 @@ def _session_settings(timeout_seconds: float) -> dict[str, str]:
         "lock_timeout": f"{milliseconds}",
         "idle_in_transaction_session_timeout": f"{milliseconds}",
     }
+
+
+DIALECT: Dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]  # SQLAlchemy declares no types here
+
+
+def select_first(connection: Connection, query: Select[Any], row: Row) -> Any:
+    """Return the first row as a named tuple, or None.
+
+    Compiled queries are cached for the life of the process, so define `query` at module level.
+    """
+    if connection.dialect.name != DIALECT.name:
+        return connection.execute(query, dict(row)).first()
+    text, constants = _compile(query)
+    with wrap_psycopg_errors(connection):
+        return (
+            get_psycopg_connection(connection)
+            .cursor(row_factory=namedtuple_row)
+            .execute(text, {**constants, **row})
+            .fetchone()
+        )
+
+
+@cache
+def _compile(query: Select[Any]) -> tuple[bytes, Row]:
+    compiled = query.compile(dialect=DIALECT)
+    return str(compiled).encode(), compiled.params

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from agents.core.errors import HandrailError
-from storage.database.statements import InsertRow, Statement
+from storage.database.tables import InsertRow, Statement
 
 
 @dataclass

@@ -15,8 +15,7 @@ from procrastinate.worker import Worker
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from storage.database.postgres import conninfo
-from storage.database.postgres_timeouts import TimeoutAsyncConnection
+from storage.database.postgres import TimeoutAsyncConnection, conninfo
 from storage.jobs.procrastinate_patches import ReliableConnector, ReliableJobManager
 from storage.jobs.queue import POLLED_QUEUES, Queue, RetryLater, RunningJob
 from storage.jobs.recovery import (

@@ -8,8 +8,7 @@ import httpx2
 import pytest
 
 from agents.core.errors import ConfigurationError, Forbidden, InvalidInput, NotFound, Unavailable
-from bot.api.app import create_app
-from bot.api.channel_routes import build_channel_routes
+from bot.api.app import build_channel_routes, create_app
 from bot.api.middleware import MAX_CHANNEL_BODY_BYTES
 from bot.channel_host import BotRuntime, ChannelHost
 from channels.base import Endpoint, HttpRequest, HttpResponse, Plugin, Runtime

@@ -9,7 +9,7 @@ from agents.core.events import NoticeGiven
 from agents.core.policy import ApprovalTerms, EscalationStep, Policy, Rule
 from agents.core.steps import DoneForNow
 from agents.core.values import Address
-from bot.services.answer_notices import describe_recorded_answer
+from bot.services.approvals import describe_recorded_answer
 from bot.services.roster import Roster
 from storage.database.database import Database
 from tests.bot.conftest import on_every_setup

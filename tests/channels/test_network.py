@@ -11,7 +11,7 @@ from agents.core.errors import ConfigurationError
 from agents.llm.openai.client import make_http_client
 from agents.llm.openai.model import OpenAIModel
 from bot.config.model_client import UnusableModel
-from channels.network import NetworkSettings
+from channels.settings import NetworkSettings
 from tests.agents.llm.openai.openai_harness import MODEL_REQUEST
 from tests.fakes.openai_server import FakeOpenAI
 

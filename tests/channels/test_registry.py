@@ -6,10 +6,9 @@ import pytest
 
 from bot.channel_host import build_plugins
 from bot.config.settings import Settings
-from bot.doctor.channels import check_channels
+from bot.doctor.agents import check_channels
 from channels import registry
-from channels.installed import BuiltChannel
-from channels.registry import CHANNEL_PACKAGES, build_channels
+from channels.registry import CHANNEL_PACKAGES, BuiltChannel, build_channels
 from tests.harness.installed_channels import PAGER_SOURCE, install_channel
 
 

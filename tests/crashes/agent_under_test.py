@@ -20,7 +20,7 @@ from agents.core.values import Address
 from agents.llm.base import ModelRequest, OnPartialReply
 from agents.llm.offline.model import CommandModel
 from bot.api.auth import Credential
-from bot.config.environment.values import ApiToken
+from bot.config.environment import ApiToken
 from bot.services.roster import Roster
 from channels.base import Capabilities
 from tests.crashes.journals import Journals

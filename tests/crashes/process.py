@@ -24,9 +24,9 @@ from typing import Any, cast
 from sqlalchemy import event
 from sqlalchemy.engine import Engine as AnyEngine
 
-from bot import server_process, worker_process
-from bot.api.app import create_app
-from bot.api.channel_routes import build_channel_routes
+from bot import process as worker_process
+from bot import server_process
+from bot.api.app import build_channel_routes, create_app
 from bot.api.server import open_listen_socket
 from bot.bootstrap import Bot, QueueAssignment, bootstrap
 from bot.channel_host import BotRuntime, ChannelHost
@@ -37,8 +37,7 @@ from bot.execution.effects import EffectExecutor
 from bot.execution.embedded import EmbeddedBackend
 from bot.execution.queue.backend import QueueBackend
 from bot.execution.queue.handlers import JobHandlers
-from bot.execution.thread_runner import ThreadRunner
-from bot.execution.timers import TimerService
+from bot.execution.thread_runner import ThreadRunner, TimerService
 from bot.execution.tools import runner as lease
 from bot.log import configure_logging
 from bot.process import ProcessRole

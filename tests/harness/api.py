@@ -24,7 +24,7 @@ from bot.api.app import create_app
 from bot.api.auth import Credential
 from bot.api.context import StreamRegistry
 from bot.bootstrap import Bot, bootstrap
-from bot.config.environment.values import ApiToken
+from bot.config.environment import ApiToken
 from bot.services.roster import Roster
 from storage.database.database import Database
 from tests.harness import people

@@ -15,8 +15,7 @@ from agents.core.state import ThreadState
 from agents.core.values import Address, person_address
 from agents.llm.base import Model
 from bot.bootstrap import Bot, QueueAssignment, bootstrap
-from bot.execution.embedded import EmbeddedBackend
-from bot.execution.embedded_worker import EmbeddedWorker
+from bot.execution.embedded import EmbeddedBackend, EmbeddedWorker
 from bot.execution.heartbeat import ProcessHeartbeat
 from bot.execution.queue.backend import QueueBackend
 from bot.services.engine import CommitResult

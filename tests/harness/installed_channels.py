@@ -13,7 +13,7 @@ from agents.core.messages import Receipt
 from agents.core.values import Address
 from channels.address_format import AddressFormat, AddressKey
 from channels.base import Capabilities, Endpoint, HttpResponse, Plugin
-from channels.finding import Finding
+from channels.abilities import Finding
 from channels.inbound import Arrival, InboundMessage, Sender
 
 ADDRESS_FORMAT = AddressFormat(

@@ -15,8 +15,7 @@ from agents.core.agent import Agent
 from agents.core.policy import Policy, Rule
 from agents.core.tools import Tool
 from agents.llm.base import Model
-from bot.api.app import create_app
-from bot.api.channel_routes import build_channel_routes
+from bot.api.app import build_channel_routes, create_app
 from bot.api.server import Server, open_listen_socket
 from bot.channel_host import BotRuntime, ChannelHost
 from bot.services.roster import Roster

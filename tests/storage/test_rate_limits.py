@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from storage.database.database import Database
-from storage.rate_limits import block_until, blocked_until
+from storage.schedule import block_until, blocked_until
 
 NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 

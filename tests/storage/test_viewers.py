@@ -14,14 +14,14 @@ from agents.core.requests import Request
 from agents.core.rights import audience_names, to_viewer
 from agents.core.state import ThreadState
 from agents.core.values import Address, person_address
-from storage.database import postgres_batch, sqlite_batch
+from storage.database import postgres_batch, sqlite_executor
 from storage.database.database import Database, create_database_engine
 from storage.database.schema import migrate
 from storage.database.transactions import WriteBatch
 from storage.event_store import ThreadStore, list_thread_states, load_uncached
+from storage.listing import MAX_NAMED_THREADS
 from storage.replay import replay_on_connection
 from storage.requests import insert_request, list_requests
-from storage.viewers import MAX_NAMED_THREADS
 from tests.histories import START_TIME, RandomHistory, find_history
 
 ALICE = to_viewer(person_address("alice"), People(members=(Person(key="alice", name="Alice"),)))
@@ -102,7 +102,7 @@ def write_history(engine: Engine, history: RandomHistory) -> None:
             insert_request(writes, event.request)
     with engine.begin() as connection:
         is_postgres = engine.dialect.name == "postgresql"
-        (postgres_batch.execute_in_order if is_postgres else sqlite_batch.execute)(connection, writes)
+        (postgres_batch.execute_in_order if is_postgres else sqlite_executor.execute)(connection, writes)
 
 
 def downgrade_to_revision_3(engine: Engine) -> None:

@@ -7,8 +7,7 @@ from agents.core.completion import Budget
 from agents.core.events import Event, KnownEvent, StepRejected, ThreadForked, UnknownEvent
 from agents.core.reducer.lifecycle import LifecycleEvent, reduce_lifecycle
 from agents.core.reducer.messages import MessagingEvent, reduce_messages
-from agents.core.reducer.request_updates import active_requests
-from agents.core.reducer.requesters import reduce_requesters
+from agents.core.reducer.request_updates import active_requests, reduce_requesters
 from agents.core.reducer.requests import RequestEvent, reduce_requests
 from agents.core.reducer.work import WorkEvent, reduce_work
 from agents.core.state import HistoryEvent, ThreadState

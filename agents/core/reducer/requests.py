@@ -13,6 +13,7 @@ from agents.core.events import (
 )
 from agents.core.reducer.lifecycle import RESET_COUNTERS
 from agents.core.reducer.request_updates import (
+    add_deciders,
     card_message,
     card_revision,
     card_update,
@@ -21,7 +22,6 @@ from agents.core.reducer.request_updates import (
     settle_request,
     with_request,
 )
-from agents.core.reducer.requesters import add_deciders
 from agents.core.requests import RETRY_CALL, PostedCard, Request
 from agents.core.state import CurrentCall, PendingMessage, ThreadState
 

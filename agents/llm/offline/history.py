@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import pairwise
 
-from agents.core.agent_context import agent_context, mark_own_events
+from agents.core.agent import agent_context, mark_own_events
 from agents.core.commands import CommandMatch, Commands, fill_slots
 from agents.core.events import (
     MessageDeleted,

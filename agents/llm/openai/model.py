@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from agents.core.completion import Completion, CompletionOutcome
 from agents.core.errors import ConfigurationError
+from agents.llm.answer_object import PartialReplyReader
 from agents.llm.base import Model, ModelRequest, OnPartialReply
 from agents.llm.openai.client import Dialect, add_schema_to_prompt, chat_request, make_client, response_request
 from agents.llm.openai.completion import (
@@ -34,7 +35,6 @@ from agents.llm.openai.responses import (
 )
 from agents.llm.openai.streaming import OVERLONG_RESPONSE, ChatAccumulator, ResponseAccumulator, StreamAccumulator
 from agents.llm.output_schema import output_schema
-from agents.llm.partial_reply import PartialReplyReader
 from agents.llm.prompt import Prompt
 
 DEFAULT_MODEL = "gpt-5.4-mini"

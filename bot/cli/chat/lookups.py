@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from agents.core.errors import UnknownAgent
 from channels.terminal.client import TerminalClient, api_path
 from channels.terminal.commands import ListAgents, ListRequests, ListThreads, ParseError, ShowHelp, WhoAmI
-from channels.terminal.lists import requests_table, threads_table
+from channels.terminal.page import requests_table, threads_table
 from channels.terminal.views import ApiRequest, ApiThread, error_view, help_table, info_view, table
 
 MAX_LISTED = 20

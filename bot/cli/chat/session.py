@@ -9,11 +9,10 @@ from typing import Any, assert_never
 from rich.console import Console, RenderableType
 
 from agents.core.errors import AlreadySettled, Conflict, HandrailError, Retryable
-from bot.cli.chat.answer_sender import MAX_RETRIES, AnswerSender
 from bot.cli.chat.input import LineReader
 from bot.cli.chat.lookups import fetch_agents, look_up, require_agent
 from bot.cli.chat.renderer import THREAD_END_EVENTS, TIMER_END_EVENTS, EventRenderer, request_id_of_event
-from bot.cli.chat.request_watcher import RequestWatcher
+from bot.cli.chat.requests import MAX_RETRIES, AnswerSender, RequestWatcher
 from bot.cli.output import resolve_thread_id
 from channels.terminal.client import ConnectionChange, LoggedEvent, TerminalClient, api_path
 from channels.terminal.commands import (
@@ -36,9 +35,8 @@ from channels.terminal.commands import (
     TerminalCommand,
     WhoAmI,
 )
-from channels.terminal.completion import CompletionNames, list_completions
-from channels.terminal.lists import threads_table
-from channels.terminal.parser import parse_line
+from channels.terminal.page import threads_table
+from channels.terminal.parser import CompletionNames, list_completions, parse_line
 from channels.terminal.views import ApiRequest, ApiThread, error_view, info_view
 
 POLL_INTERVAL_SECONDS = 2.0

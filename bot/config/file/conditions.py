@@ -1,7 +1,7 @@
 """Conditions of rules (`when`): check whether a tool can ever be called with the value of a condition.
 
 A value can match if the tool accepts it unchanged as the argument, or if it is the argument's default. A validator that
-normalizes values must therefore be idempotent, as those in `agents/deploy/names.py` are.
+normalizes values must therefore be idempotent, as those in `agents/deploy/releases.py` are.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

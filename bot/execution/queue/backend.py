@@ -8,8 +8,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from bot.execution.backend import ExecutionBackend
-from bot.execution.cleanup import run_cleanup
+from bot.execution.backend import ExecutionBackend, run_cleanup
 from bot.execution.queue.handlers import JobHandlers
 from bot.execution.queue.jobs import advance_job, redeliver_job, timer_job
 from bot.log import LogEvent, log

@@ -17,8 +17,7 @@ from agents.core.state import ThreadState
 from agents.core.values import ENGINE, Address
 from bot.delivery.sender import MessageSender, log_delivery_failure
 from bot.execution.queue.jobs import JobCompletion, advance_job, timer_job
-from bot.execution.thread_runner import ThreadRunner, log_failed_run, next_runnable
-from bot.execution.timers import fire_due
+from bot.execution.thread_runner import ThreadRunner, fire_due, log_failed_run, next_runnable
 from bot.execution.tools.limits import NoRoom
 from bot.log import LogEvent, log
 from bot.services.engine import Engine

@@ -66,7 +66,7 @@ def _serve_call(incoming: BinaryIO, outgoing: BinaryIO) -> None:
 
 def _load_tool(folder: str | None, module: str, name: str) -> Any:
     from agents.core.tools import Tool  # noqa: PLC0415 - the guard shares this module and does not need it
-    from agents.loading.folders import mount_folder  # noqa: PLC0415 - as above
+    from agents.loading.sources import mount_folder  # noqa: PLC0415 - as above
 
     if folder is not None:
         mount_folder(Path(folder))

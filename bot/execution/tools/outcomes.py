@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from agents.core.canonical_json import call_digest
 from agents.core.decisions import lapse_reason
-from agents.core.digest import call_digest
 from agents.core.events import KnownEvent, ReplyChosen, ToolFailed, ToolOutcomeUnknown, ToolSucceeded
 from agents.core.messages import Provenance
 from agents.core.policy import Policy

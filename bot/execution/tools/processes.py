@@ -19,7 +19,7 @@ from typing import Any
 from agents.core import errors
 from agents.core.errors import HandrailError, Retryable
 from agents.core.tools import Tool, ToolResult
-from agents.loading.folders import mounted_folder
+from agents.loading.sources import mounted_folder
 from bot.execution.tools.calls import FunctionName, Invocation, ToolCallError, ToolProcessEnded, ToolTimeout
 from bot.execution.tools.limits import CallNotStarted, ToolCallLimits
 

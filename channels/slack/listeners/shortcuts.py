@@ -9,10 +9,9 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from channels.base import Runtime
 from channels.inbound import InboundMessage
 from channels.slack.action_ids import SHORTCUT_ID
-from channels.slack.arrivals import conversation_key, create_arrival
 from channels.slack.background_tasks import BackgroundTasks
 from channels.slack.ephemeral import EphemeralMessages
-from channels.slack.inbound_events import BotIdentity, MessageShortcut
+from channels.slack.inbound_events import BotIdentity, MessageShortcut, conversation_key, create_arrival
 from channels.slack.interactions import parse_message_shortcut
 
 EMPTY_MESSAGE_TEXT = "(a message without text)"

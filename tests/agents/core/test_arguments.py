@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from agents.core.digest import compute_digest
+from agents.core.canonical_json import compute_digest
 from agents.core.errors import InvalidArguments
 from agents.core.event_truncation import MAX_TEXT_BYTES
 from agents.core.tools import ToolContext, ToolResult, tool

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from agents.core.agent_context import agent_context, mark_own_events
+from agents.core.agent import agent_context, mark_own_events
+from agents.core.canonical_json import call_digest
 from agents.core.completion import CompletionOutcome, Usage
 from agents.core.deadlines import due_events
-from agents.core.digest import call_digest
 from agents.core.events import (
     StepChosen,
     StepRejected,

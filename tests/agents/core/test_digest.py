@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.core.digest import call_digest, compute_digest, question_digest
+from agents.core.canonical_json import call_digest, compute_digest, question_digest
 from agents.core.errors import InvalidArguments
 
 json_values = st.recursive(

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.core.errors import InvalidInput
-from agents.core.event_codec import EVENT_ADAPTER
 from agents.core.event_truncation import MAX_TEXT_BYTES, truncate_text, truncate_texts
 from agents.core.events import KnownEvent
 from agents.llm.output_parser import parse_step
+from storage.codec import EVENT_ADAPTER
 from tests.agents.core.test_events import EVENT_FORMS, read_golden_file
 from tests.agents.factories import AGENT
 

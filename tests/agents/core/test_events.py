@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import agents
-from agents.core.event_codec import EVENT_SCHEMA_VERSIONS
 from agents.core.events import Event, KnownEvent, UnknownEvent
 from agents.core.messages import Provenance
 from agents.core.reducer import reduce
@@ -22,7 +21,7 @@ from agents.core.reducer.messages import MessagingEvent
 from agents.core.reducer.requests import RequestEvent
 from agents.core.reducer.work import WorkEvent
 from agents.core.state import ThreadState
-from storage.codec import event_from_row, event_to_row
+from storage.codec import EVENT_SCHEMA_VERSIONS, event_from_row, event_to_row
 from storage.database.tables import EventRow
 from tests.slow_cases import slow
 

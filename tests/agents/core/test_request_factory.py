@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from agents.core.canonical_json import call_digest
 from agents.core.completion import Budget
 from agents.core.decisions import evaluate_answer
-from agents.core.digest import call_digest
 from agents.core.policy import Policy, Rule
 from agents.core.reducer import fold
 from agents.core.request_factory import (

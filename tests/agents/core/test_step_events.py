@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from agents.core.digest import call_digest
+from agents.core.canonical_json import call_digest
 from agents.core.events import KnownEvent, NoticeGiven, ReplyChosen, RequestOpened, ThreadFinished, TimerSet, ToolCalled
 from agents.core.interpret import MIN_ANNOUNCED_WAIT_SECONDS, events_for_step, events_for_tool_call, rejected_tool_call
 from agents.core.messages import Provenance

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.core.canonical_json import parse_strict_json
 from agents.core.errors import InvalidInput
-from agents.core.strict_json import parse_strict_json
 
 JSON_VALUES = st.recursive(
     st.none()

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from agents.core.errors import ToolError
 from agents.deploy.git import Git
-from agents.deploy.names import (
+from agents.deploy.releases import (
     ENVIRONMENTS,
     TAG_NAME,
     normalize_environment,

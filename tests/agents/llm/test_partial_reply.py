@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from agents.core.agent import Agent
 from agents.core.errors import InvalidInput
 from agents.core.steps import DoneForNow, NothingToDo, Step
-from agents.llm.answer_object import extract_object
+from agents.llm.answer_object import MIN_GROWTH, PartialReplyReader, extract_object
 from agents.llm.output_parser import parse_step
-from agents.llm.partial_reply import MIN_GROWTH, PartialReplyReader
 
 AGENT = Agent(name="scout", purpose="Looks around.", instructions="Look.", tools=(), asks=("deploy",))
 

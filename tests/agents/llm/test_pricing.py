@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.core.completion import Completion, CompletionOutcome, Usage
-from agents.llm.pricing import Price, PricedModel
+from agents.llm.base import Price, PricedModel
 
 PRICE = Price(input=2.0, cached=0.5, output=8.0)
 USAGE = Usage(input=1_000_000, cached=400_000, output=100_000)

@@ -8,8 +8,8 @@ import pytest
 from agents.core.agent import Agent
 from agents.core.errors import ConfigurationError
 from agents.core.tools import Tool, ToolContext, ToolResult, tool
-from agents.loading.command_file import load_commands
 from agents.loading.sources import LoadedAgent
+from agents.loading.toml_document import load_commands
 from agents.registry import load_registry, select_agents
 
 THIS_FILE = Path(__file__).name

@@ -144,7 +144,7 @@ BROKEN_AGENTS = {
     "uncommanded": (
         """
         from pathlib import Path
-        from agents.loading.command_file import load_commands
+        from agents.loading.toml_document import load_commands
         AGENT = load_commands(Path(__file__).parent / "commands.toml")
         """,
         "uncommanded/commands.toml: does not exist; write it",

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.core.config_issues import KeyPath, find_line
-from agents.loading.toml_lines import line_numbers
+from agents.loading.toml_document import line_numbers
 
 LOOKS_LIKE_STRUCTURE = '[header]\nkey = { a = 1 }\n# no comment, [[nor]] = "this"'
 SCALARS = (

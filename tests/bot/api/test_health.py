@@ -4,7 +4,7 @@ import pytest
 
 from agents.core.errors import StoreUnavailable
 from bot.execution.tools.limits import MAX_OS_THREADS, MAX_OS_THREADS_PER_TOOL
-from storage.database.readiness import MIN_FREE_BYTES, check_disk_space
+from storage.database.database import MIN_FREE_BYTES, check_disk_space
 from storage.database.sqlite import sqlite_path
 from tests.harness.api import ApiHarness
 

@@ -1,7 +1,7 @@
 import pytest
 from starlette.exceptions import HTTPException
 
-from bot.api.json_body import parse_json
+from bot.api.request_models import parse_json
 
 
 @pytest.mark.parametrize(

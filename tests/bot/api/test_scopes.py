@@ -5,7 +5,7 @@ from pydantic import SecretStr
 
 from bot.api.app import create_app
 from bot.api.auth import Credential, Principal
-from bot.config.environment.values import SCOPES, ApiToken, TokenScope
+from bot.config.environment import SCOPES, ApiToken, TokenScope
 from tests.harness.api import PEOPLE, ApiHarness
 
 ALLOWED_SCOPES: dict[str, set[TokenScope]] = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.config.environment.values import parse_api_tokens
+from bot.config.environment import parse_api_tokens
 
 TOKENS = "alice:secret-a:alice,ci:secret-b::read+start"
 TOML = '[people.alice]\nname = "Alice"\nroles = ["admin"]\n'

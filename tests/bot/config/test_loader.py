@@ -15,7 +15,7 @@ from agents.core.messages import Assurance
 from agents.core.people import Person
 from agents.core.policy import ApprovalTerms, EscalationStep, Rule
 from agents.core.values import Address
-from agents.llm.pricing import Price
+from agents.llm.base import Price
 from agents.registry import load_registry
 from bot.config.file.triggers import Schedule, Webhook
 from bot.config.loader import Configuration, find_configuration_path, load_configuration

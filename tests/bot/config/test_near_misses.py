@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.config.environment.env_file import find_near_misses
+from bot.config.environment import find_near_misses
 from bot.config.settings import Settings
 
 KNOWN_VARIABLES = Settings.from_variables({}).known_variables

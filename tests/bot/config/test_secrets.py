@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from agents.core.errors import ConfigurationError
-from bot.config.environment.values import ApiToken
+from bot.config.environment import ApiToken
 from bot.config.secrets import load_api_tokens, load_or_create_secret, load_secret_key
 from bot.config.settings import load_settings
 

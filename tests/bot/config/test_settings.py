@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from sqlalchemy import make_url
 
 from agents.core.errors import ConfigurationError
-from bot.config.environment.values import ApiToken, parse_api_tokens, validate_database_url
+from bot.config.environment import ApiToken, parse_api_tokens, validate_database_url
 from bot.config.settings import Settings, load_settings
 from channels.email.config import ListenAddress
 

@@ -9,8 +9,8 @@ from agents.core.messages import Receipt, StartedConversation
 from agents.core.steps import DoneForNow
 from agents.core.values import Address
 from storage import outbox
-from storage.conversations import find_linked_thread
 from storage.database.database import Database
+from storage.inbox import find_linked_thread
 from tests.bot.conftest import BotSetup, on_every_setup
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.bot import RecordingChannel

@@ -11,11 +11,10 @@ from sqlalchemy import Connection, insert, make_url, text
 
 from bot.config.database import migrate_database
 from bot.config.settings import Settings
-from bot.doctor.age import format_age
 from bot.doctor.database import check_database, check_postgres
-from bot.doctor.processes import backlog_finding
+from bot.doctor.processes import backlog_finding, format_age
 from bot.execution.queue.jobs import advance_job, timer_job
-from channels.finding import Finding
+from channels.abilities import Finding
 from storage.database.database import create_database_engine
 from storage.database.postgres_batch import execute_in_order
 from storage.database.tables import ThreadRow

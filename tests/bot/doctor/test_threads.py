@@ -8,10 +8,10 @@ import pytest
 from bot.config.settings import Settings
 from bot.doctor.database import check_database, is_left_to_server
 from bot.doctor.threads import thread_findings, threads_of_server
-from channels.finding import Finding
+from channels.abilities import Finding
 from channels.terminal.client import TerminalClient
 from storage.database.database import Database
-from storage.thread_scan import MAX_SCANNED, AffectedThreads, ThreadScan, scan_database
+from storage.replay import MAX_SCANNED, AffectedThreads, ThreadScan, scan_database
 from tests.bot.test_newer_rows import DONE, SET_UNKNOWN_TYPE, SHIP, make_unreadable
 from tests.fakes.scripted_model import ScriptedModel
 

@@ -6,7 +6,7 @@ from functools import partial
 from agents.core.messages import IncomingMessage, Provenance
 from agents.core.steps import DoneForNow
 from agents.core.values import Address, person_address
-from bot.execution.cleanup import delete_expired
+from bot.execution.backend import delete_expired
 from bot.services.threads import NewThread
 from storage.database.database import Database
 from storage.inbox import IdempotencyClaim, find_duplicate

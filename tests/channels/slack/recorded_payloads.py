@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from channels.slack.decoding import decode_http
+from channels.slack.app import decode_http
 from channels.slack.inbound_events import BotIdentity
 from tests.channels.slack.recording_listeners import dispatch_recorded
 

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from channels.base import Runtime
 from channels.slack.app import create_app, dispatch
+from channels.slack.app_home import OverviewQuery
 from channels.slack.background_tasks import BackgroundTasks
 from channels.slack.client import SlackClient
 from channels.slack.ephemeral import EphemeralMessages
@@ -12,11 +13,9 @@ from channels.slack.identity import BotIdentityCache
 from channels.slack.inbound_events import BotIdentity
 from channels.slack.listeners.actions import ActionListener
 from channels.slack.listeners.commands import CommandListener
-from channels.slack.listeners.events import EventListeners
-from channels.slack.listeners.messages import MessageListeners
+from channels.slack.listeners.events import EventListeners, MessageListeners
 from channels.slack.listeners.shortcuts import ShortcutListener
 from channels.slack.listeners.views import ViewListener
-from channels.slack.overview import OverviewQuery
 
 _HANDLERS = (
     (MessageListeners, ("post_message", "edit_message")),

@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 
 from agents.core.errors import ConfigurationError
 from bot.config.settings import Settings
-from channels.finding import Finding
+from channels.abilities import Finding
 from channels.slack import build
 from channels.slack.checks import check_slack
-from channels.slack.manifest import BOT_EVENTS, SCOPES, build_manifest
-from channels.slack.manifest_check import compare_manifests
+from channels.slack.manifest import BOT_EVENTS, SCOPES, build_manifest, compare_manifests
 from tests.fakes.http_server import HttpRequest, HttpResponse, running_http_server
 from tests.fakes.slack.app import App
 from tests.fakes.slack.slack import FakeSlack, fake_slack

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 
 from channels.slack.app_home import PendingRequest, SlackOverview, ThreadRow
-from channels.slack.command_replies import (
+from channels.slack.listeners.commands import (
     SUBCOMMANDS,
     EphemeralReply,
     approvals_reply,

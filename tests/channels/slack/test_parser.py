@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.core.errors import InvalidInput
-from channels.slack.decoding import decode_envelope
+from channels.slack.app import decode_envelope
 from channels.slack.inbound_events import (
     AppHomeOpened,
     BlockAction,

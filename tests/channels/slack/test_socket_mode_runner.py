@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from channels.slack.socket_mode_runner import HEALTH_CHECK_SECONDS, RUNNER_NAME, SocketModeRunner
+from channels.slack.socket_mode import HEALTH_CHECK_SECONDS, RUNNER_NAME, SocketModeRunner
 from tests.fakes.clock import FakeClock
 from tests.fakes.slack.condition import Condition
 

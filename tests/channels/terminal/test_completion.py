@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.terminal.completion import CompletionNames, list_completions
-from channels.terminal.parser import COMMANDS
+from channels.terminal.parser import COMMANDS, CompletionNames, list_completions
 
 NAMES = CompletionNames({"K7Q2M": ("tag", "environment"), "SBWHF": ()}, ("deploy", "guard"), ("thr_1m7yvk",))
 

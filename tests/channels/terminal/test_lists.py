@@ -5,7 +5,7 @@ from datetime import UTC
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.terminal.lists import format_request_line, requests_table, shorten_ids, threads_table
+from channels.terminal.page import format_request_line, requests_table, shorten_ids, threads_table
 from channels.terminal.views import ApiRequest, ApiThread
 from tests.channels.terminal.test_views import QUESTION, THREAD, make_request, render
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from rich.console import Console
 
-from channels.terminal.lists import requests_table, threads_table
+from channels.terminal.page import requests_table, threads_table
 from channels.terminal.parser import HELP
 from channels.terminal.views import (
     ApiRequest,

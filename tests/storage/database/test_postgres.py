@@ -19,7 +19,7 @@ from storage.database.postgres import conninfo
 from storage.database.postgres_executor import MAX_QUEUED_FUNCTIONS, PostgresExecutor
 from storage.database.postgres_pool import MAX_CONNECTIONS, ConnectionPool
 from storage.database.schema import check_writable, migrate
-from storage.jobs.stats import list_stalled_jobs
+from storage.jobs.queue import list_stalled_jobs
 from tests.fakes.postgres_proxy import postgres_proxy
 from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
 from tests.postgres import PostgresServer, admin_engine, create_database, start_server

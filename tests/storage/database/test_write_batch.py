@@ -12,10 +12,9 @@ from sqlalchemy import Connection, select, text
 
 from agents.core.errors import AlreadySettled, DuplicateCode, StoreUnavailable, VersionConflict
 from storage.database.database import Database
-from storage.database.statements import DeleteRow, InsertRow, UpdateRow
-from storage.database.tables import InboxRow
+from storage.database.tables import DeleteRow, InboxRow, InsertRow, UpdateRow
 from storage.database.transactions import WriteBatch
-from storage.rate_limits import blocked_until
+from storage.schedule import blocked_until
 from tests.fakes.postgres_proxy import postgres_proxy
 from tests.slow_cases import slow_unless
 from tests.storage.database.test_postgres import terminate_all_backends

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, text
 
 from storage.database.database import Database
-from storage.database.statements import CallFunction
+from storage.database.tables import CallFunction
 from storage.jobs import QUEUES, Job, Queue, RunningJob, defer
 from storage.jobs.worker import JobWorker, QueueConfig, WorkerCallbacks
 from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS

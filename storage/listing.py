@@ -1,13 +1,32 @@
-"""Names that may see a thread, one row each, so that a list reads only visible threads."""
+"""Lists of threads and requests: the names that may see a thread, and keyset pagination.
 
-from sqlalchemy import Column, ColumnElement, Connection, Select, exists, select
+The names have one row each, so that a list reads only visible threads. A page begins after a position, without counting
+the rows before it.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Connection, Select, exists, select, tuple_
 
 from agents.core.errors import VersionConflict
 from agents.core.rights import Viewer, audience_names
 from agents.core.state import ThreadState
-from storage.database.statements import DeleteRow, InsertRow
-from storage.database.tables import ThreadViewerRow
+from storage.database.tables import DeleteRow, InsertRow, ThreadViewerRow
 from storage.database.transactions import WriteBatch
+
+Position = tuple[datetime, str]
+"""Time and id of the last row of the previous page."""
+
+
+def newest_first(
+    query: Select[Any], at: Column[datetime], row_id: Column[str], before: Position | None, limit: int
+) -> Select[Any]:
+    """Return the query for at most `limit` rows, newest first, that are older than the position `before`."""
+    if before is not None:
+        query = query.where(tuple_(at, row_id) < before)
+    return query.order_by(at.desc(), row_id.desc()).limit(limit)
+
 
 _viewer = ThreadViewerRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 

@@ -1,16 +1,19 @@
-"""`handrail up`: run everything in one process."""
+"""`handrail up` and `handrail web`: run everything in one process, or only the HTTP server.
+
+The other roles have their own module, so that they do not load FastAPI.
+"""
 
 from typing import Annotated
 
 from typer import Option, Typer, echo
 
 from bot.cli.output import PortOption
-from bot.server_process import ServeOptions, ServerAddress, serve
+from bot.server_process import WEB_ROLE, ServeOptions, ServerAddress, serve
 
-app = Typer()
+up_app = Typer()
 
 
-@app.command()
+@up_app.command()
 def up(
     *,
     port: PortOption = None,
@@ -32,3 +35,16 @@ def _print_instructions(server_address: ServerAddress) -> None:
         f"{'' if server_address.is_default else f'PORT={server_address.port} '}.venv/bin/handrail chat"
     )
     echo("Ctrl-C stops it.")
+
+
+web_app = Typer()
+
+
+@web_app.command("web")
+def _run_web(*, port: PortOption = None) -> None:
+    """Run an HTTP server process; worker processes do the work."""
+    serve(ServeOptions(port=port, role=WEB_ROLE), _print_address)
+
+
+def _print_address(server_address: ServerAddress) -> None:
+    echo(f"Handrail is at {server_address.url}")

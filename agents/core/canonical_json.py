@@ -1,10 +1,17 @@
-"""Parser of JSON from outside: I-JSON (RFC 7493), and only values that the databases can store."""
+"""Exact JSON: a strict parser for JSON from outside, and digests that bind a decision to what was shown.
+
+The parser accepts I-JSON (RFC 7493), and only values that the databases can store. A digest is SHA-256 over canonical
+JSON (RFC 8785).
+"""
 
 import json
 import math
+from hashlib import sha256
 from typing import Any, NoReturn
 
-from agents.core.errors import InvalidInput
+import rfc8785
+
+from agents.core.errors import InvalidArguments, InvalidInput
 
 
 def parse_strict_json(source: bytes | str) -> Any:
@@ -42,3 +49,26 @@ def _reject_constant(_name: str) -> NoReturn:
 def _parse_finite(digits: str) -> float:
     number = float(digits)
     return number if math.isfinite(number) else _reject_constant(digits)
+
+
+def compute_digest(**values: Any) -> str:
+    """Return the digest of the values in hexadecimal, independent of their order.
+
+    Raises InvalidArguments for values that JSON cannot represent exactly.
+    """
+    try:
+        return sha256(rfc8785.dumps(values)).hexdigest()
+    except (rfc8785.CanonicalizationError, RecursionError) as error:
+        raise InvalidArguments(
+            "these arguments cannot be represented exactly in JSON; use numbers up to 2^53"
+        ) from error
+
+
+def call_digest(thread_id: str, call_id: str, tool: str, version: int, arguments: dict[str, Any]) -> str:
+    """Return the digest that an approval of this tool call is bound to."""
+    return compute_digest(thread=thread_id, call=call_id, tool=tool, version=version, arguments=arguments)
+
+
+def question_digest(thread_id: str, question: str, choices: tuple[str, ...]) -> str:
+    """Return the digest that an answer to this question is bound to."""
+    return compute_digest(thread=thread_id, question=question, choices=list(choices))

@@ -1,29 +1,33 @@
-"""`handrail config`: check and show the environment's settings and the configuration in `handrail.toml`."""
+"""`handrail config`, `doctor` and `migrate`: check and show the configuration, and migrate the database."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.text import Text
 from typer import Exit, Typer
 
 from agents.core.config_issues import ConfigIssue
 from agents.core.errors import ConfigurationError
+from bot.cli.api_client import build_client
 from bot.cli.output import JsonOption, print_issues, print_json, print_message, print_view
-from bot.config.environment.env_file import load_variables
+from bot.config.database import database_url, migrate_database
+from bot.config.environment import load_variables
 from bot.config.installation import load_installation
 from bot.config.loader import Configuration
 from bot.config.secrets import list_token_grants
 from bot.config.settings import Settings, load_settings
+from bot.doctor import Finding, run_checks
 from channels.terminal.views import table
 
-app = Typer(no_args_is_help=True, help="Check and show settings and configuration.")
+config_app = Typer(no_args_is_help=True, help="Check and show settings and configuration.")
 
 _URL_SETTINGS = ("database_url", "smtp_url", "deploy_repo")
 _USERINFO_PATTERN = re.compile(r"(?<=://)[^/\s]*@")
 
 
-@app.command()
+@config_app.command()
 def check(*, as_json: JsonOption = False) -> None:
     """Report every mistake with its file, line and key. Exits with 1 when there are errors besides warnings."""
     issues = _find_config_errors()
@@ -49,7 +53,7 @@ def _find_config_errors() -> list[ConfigIssue]:
     return [*installation.registry.other_issues, *installation.configuration.warnings]
 
 
-@app.command("show")
+@config_app.command("show")
 def show_config(*, as_json: JsonOption = False) -> None:
     """Show the settings and where each comes from. Secrets are masked."""
     settings = load_settings()
@@ -96,3 +100,44 @@ def _format_value(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_format_value, value))
     return "" if value is None else str(value)
+
+
+doctor_app = Typer()
+
+_STYLES = {"ok": "green", "warning": "yellow", "problem": "red"}
+
+
+@doctor_app.command()
+def doctor(*, as_json: JsonOption = False) -> None:
+    """Check the installation and suggest fixes. Exits with 1 when there is a problem."""
+    findings = list(run_checks(build_client))
+    if as_json:
+        print_json([finding.model_dump(by_alias=True) for finding in findings])
+    else:
+        print_view(None, table(("", "", "found", "what to do"), _rows(findings)))
+    if any(finding.state == "problem" for finding in findings):
+        raise Exit(1)
+
+
+def _rows(findings: Sequence[Finding]) -> list[tuple[Text | str, ...]]:
+    return [(Text(f.state, style=_STYLES[f.state]), f.name, f.message, f.fix or "") for f in findings]
+
+
+migrate_app = Typer()
+
+
+@migrate_app.command()
+def migrate(*, as_json: JsonOption = False) -> None:
+    """Migrate the database to this version. Running it again changes nothing."""
+    before, after = migrate_database(database_url(load_settings()))
+    if as_json:
+        print_json({"before": before, "after": after})
+    else:
+        change = (
+            "unchanged"
+            if before == after
+            else f"it was at revision {before}"
+            if before
+            else "it had no schema revision"
+        )
+        print_message(f"the database is at revision {after} ({change})")

@@ -1,1 +1,0 @@
-"""Parsing and validation of environment variables and of the `.env` file."""
