@@ -1,6 +1,7 @@
 """Settings of the email channel."""
 
 import re
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import parse_qs
 
@@ -70,6 +71,14 @@ class EmailSettings(InstallationSettings):
     lmtp_listen: Annotated[ListenAddress | None, parse_with(parse_listen_address)] = Field(
         None, description="address to receive mail by LMTP; empty: disabled", examples=["127.0.0.1:2424"]
     )
+    smtp_tls_cert: Path | None = Field(
+        None,
+        description="PEM file with the certificate for STARTTLS of SMTP_LISTEN",
+        examples=["/etc/handrail/mail.pem"],
+    )
+    smtp_tls_key: Path | None = Field(
+        None, description="PEM file with the key of SMTP_TLS_CERT", examples=["/etc/handrail/mail.key"]
+    )
     smtp_url: Annotated[SecretStr, AfterValidator(validate_smtp_url)] | None = Field(
         None,
         description="server for outgoing mail, smtp:// or smtps://; empty: files .handrail/outbox/*.eml",
@@ -79,4 +88,9 @@ class EmailSettings(InstallationSettings):
         None,
         description="the server whose Authentication-Results are trusted; empty: Handrail verifies DKIM and DMARC",
         examples=["mx.example.com"],
+    )
+    dns_resolver: Annotated[ListenAddress | None, parse_with(parse_listen_address)] = Field(
+        None,
+        description="DNS server for checks of senders; empty: those of the machine",
+        examples=["127.0.0.1:53"],
     )
