@@ -1,12 +1,12 @@
 """Ports between the application and its channels: what is sent, what comes in, and what a channel provides."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from agents.core.messages import Assurance, Message, Receipt
+from agents.core.messages import Assurance, Card, Message, Receipt
 from agents.core.requests import Request
 from agents.core.values import Address
 from channels.abilities import Finding
@@ -24,6 +24,7 @@ from channels.inbound import (
     Refusal,
     Sender,
 )
+from channels.stored_input import DeliveryFailure, InputResult, RawInput, StoredInput, ThreadContext
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,9 @@ class Capabilities:
 
     `max_length` is in characters per message. `reply_instructions` are the commands with which a person answers a
     request by text; `{code}` in them stands for the code of the request. `assurance` rates how well the channel
-    authenticates people.
+    authenticates people. Sending is tried again for `retry_for_seconds`, without end if it is None. If at least
+    `digest_threshold` cards wait for one address, a DigestChannel sends them as one message; 0 means never. With
+    `has_answer_links` a card gets a link to a page where it can be answered.
     """
 
     has_buttons: bool = False
@@ -42,6 +45,9 @@ class Capabilities:
     max_length: int = 1_000_000
     reply_instructions: tuple[str, ...] = ()
     assurance: Assurance = Assurance.NONE
+    retry_for_seconds: float | None = None
+    digest_threshold: int = 0
+    has_answer_links: bool = False
 
 
 @runtime_checkable
@@ -95,6 +101,24 @@ class Channel(Protocol):
         ...
 
 
+@runtime_checkable
+class ThreadAwareChannel(Protocol):
+    """Channel whose messages depend on the thread to which they belong, such as mails, which refer to earlier ones."""
+
+    def for_thread(self, context: ThreadContext) -> Channel:
+        """Return a channel that sends the messages of this thread."""
+        ...
+
+
+@runtime_checkable
+class DigestChannel(Protocol):
+    """Channel that can show several cards in one message."""
+
+    async def send_digest(self, to: Address, cards: Sequence[Card], *, key: str) -> Receipt:
+        """Send one message with a line for each card. `key` and the errors are those of `Channel.send`."""
+        ...
+
+
 class Receiver(Protocol):
     """Inbound port of the application, implemented once, by `bot`. Channels report to it everything that comes in.
 
@@ -131,6 +155,14 @@ class Receiver(Protocol):
 
     async def overview(self, sender: Sender, limit: int) -> Overview:
         """Return the sender's person, at most `limit` requests that they may decide, and at most `limit` threads."""
+        ...
+
+    async def store_input(self, raw_input: RawInput) -> bool:
+        """Store an input for `Plugin.process_input`. Return False for a duplicate. Raises StoreUnavailable."""
+        ...
+
+    async def report_failure(self, failure: DeliveryFailure) -> None:
+        """Record that a message was not delivered although it had been accepted; an unknown one is ignored."""
         ...
 
     def argument_schema(self, request: Request) -> Mapping[str, Any] | None:
@@ -234,12 +266,16 @@ class Plugin:
 
     `doctor_checks` returns the findings for `handrail doctor`. A plugin without a `channel` is not set up, or cannot
     work here because of a `problem`; only its `doctor_checks` are used then. `close` closes the connections of the
-    channel.
+    channel. `listeners` are services that listen on ports of their own: `handrail up` and `handrail smtp` run them, and
+    `handrail web` does not. `process_input` processes an input that the channel has stored; if it raises Retryable, it
+    is called again later.
     """
 
     channel: Channel | PullChannel | None = None
     endpoints: tuple[Endpoint, ...] = ()
     services: tuple[Service, ...] = ()
+    listeners: tuple[Service, ...] = ()
+    process_input: Callable[[StoredInput, Runtime], Awaitable[InputResult]] | None = None
     doctor_checks: Callable[[], Iterable[Finding]] = tuple
     close: Callable[[], Awaitable[None]] | None = None
     problem: str | None = None

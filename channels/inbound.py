@@ -55,7 +55,9 @@ class InboundMessage:
     the message starts its conversation, so that no search is needed. If it `may_name_agent`, a text that begins with
     the name of an agent and a colon opens a thread with that agent. Replies go to `reply_to`, by default to the source.
     `ref` is the channel's id of the message. With an `author` the text is the words of that author, forwarded by the
-    sender. The content of `file_names` is not read.
+    sender. The content of `file_names` is not read. `title` is a short description, such as the subject of a mail.
+    `linked_keys` are the conversation keys to link to the message's thread; None means `conversation_keys`, if it opens
+    one. If it `requires_access`, a sender who may not see the thread of the conversation opens a new one.
     """
 
     arrival: Arrival
@@ -72,6 +74,9 @@ class InboundMessage:
     author: str | None = None
     quotes: tuple[Quote, ...] = ()
     file_names: tuple[str, ...] = ()
+    title: str | None = None
+    linked_keys: tuple[str, ...] | None = None
+    requires_access: bool = False
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,8 @@ class MessageReceived(EventBase):
     """A message came in. Later events refer to it by `ref`, the channel's own id of the message.
 
     `entered_by` is the authenticated address when it differs from the actor. `author` is the writer of a text that the
-    actor only forwards, as an address if the channel knows it; such a text is content, not an instruction.
+    actor only forwards, as an address if the channel knows it; such a text is content, not an instruction. `title` is a
+    short description, such as the subject of a mail.
     """
 
     type: Literal["MessageReceived"] = "MessageReceived"
@@ -43,6 +44,7 @@ class MessageReceived(EventBase):
     ref: str | None = None
     entered_by: Address | None = None
     author: str | None = None
+    title: str | None = Field(default=None, exclude_if=lambda title: title is None)
 
 
 class MessageEdited(EventBase):
@@ -274,7 +276,7 @@ class MessageUndeliverable(EventBase):
     """A channel cannot deliver this message. `key` is the key of the effect that sent it.
 
     `instead` is the address to which a reply is sent next. `request_id` is set if the message was a card of an open
-    request.
+    request. `receipt` is set if the channel had accepted the message before, as a mail that bounces.
     """
 
     type: Literal["MessageUndeliverable"] = "MessageUndeliverable"
@@ -283,6 +285,7 @@ class MessageUndeliverable(EventBase):
     reason: str
     instead: Address | None = None
     request_id: str | None = Field(default=None, exclude_if=lambda request_id: request_id is None)
+    receipt: Receipt | None = Field(default=None, exclude_if=lambda receipt: receipt is None)
 
 
 class ThreadPaused(EventBase):

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from agents.core.values import Address, FrozenModel
 
@@ -62,7 +62,8 @@ class Card(FrozenModel):
     `note` says why the card is shown here. `may_approve` is False if its only reader may not approve; the card then
     has no approve action. `is_truncated` marks a card with a value that exceeds the limit; the end of the value says
     so. A channel that cannot show the whole card marks what it truncates and links to the whole card instead of
-    offering to approve.
+    offering to approve. `link` is the URL of a page where the card can be answered; it is set just before the card is
+    sent, and never stored. A person whose authentication is weaker than `min_assurance` may not approve.
     """
 
     request_id: str
@@ -83,6 +84,8 @@ class Card(FrozenModel):
     outcome: str | None = None
     note: str = ""
     may_approve: bool = True
+    link: str = Field(default="", exclude=True, repr=False)
+    min_assurance: Assurance = Field(default=Assurance.NONE, exclude_if=lambda assurance: assurance is Assurance.NONE)
 
 
 class Message(FrozenModel):
@@ -105,12 +108,14 @@ class StartedConversation(FrozenModel):
 class Receipt(FrozenModel):
     """A channel's proof of delivery: its id of the message and a digest of the content it showed.
 
-    `started` is set when replies to the message arrive in a new conversation.
+    `started` is set when replies to the message arrive in a new conversation. `conversation_keys` are linked to the
+    thread, so that replies that carry one of them reach it.
     """
 
     ref: str
     digest: str
     started: StartedConversation | None = None
+    conversation_keys: tuple[str, ...] = Field(default=(), exclude_if=lambda keys: not keys)
 
 
 class Quote(FrozenModel):
@@ -122,6 +127,8 @@ class Quote(FrozenModel):
 
 class IncomingMessage(FrozenModel):
     """An incoming message that its channel has verified. `ref` is the channel's id of the message, if there is one.
+
+    `title` is a short description, such as the subject of a mail.
 
     `entered_by` is the authenticated address when it differs from `by`. With an `author` (an address if the channel
     knows it) the whole text is forwarded by `by`; `quotes` are forwarded texts beside it.
@@ -136,6 +143,7 @@ class IncomingMessage(FrozenModel):
     entered_by: Address | None = None
     author: str | None = None
     quotes: tuple[Quote, ...] = ()
+    title: str | None = None
 
 
 class IncomingEdit(FrozenModel):

@@ -67,7 +67,13 @@ def build_plugin(
     tasks = BackgroundTasks()
     app = create_app(identity, tasks, _create_listeners(channel, tasks))
     service = SlackService(tasks, identity, _create_socket_mode_runner(settings, client, app))
-    return Plugin(channel, tuple(_create_endpoints(settings, app)), (service,), doctor_checks, channel.close)
+    return Plugin(
+        channel=channel,
+        endpoints=tuple(_create_endpoints(settings, app)),
+        services=(service,),
+        doctor_checks=doctor_checks,
+        close=channel.close,
+    )
 
 
 def create_client(settings: SlackSettings, clock: SlackClock) -> SlackClient:

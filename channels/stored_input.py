@@ -1,0 +1,90 @@
+"""Inputs that are stored before they are acknowledged and processed afterwards, such as mails.
+
+A channel stores what arrived in a commit of its own and acknowledges it. The application then calls the plugin's
+`process_input`, again after a temporary error, until it returns a result. Processing happens at least once: its effects
+have dedup keys, so that they happen once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from agents.core.values import Address
+from channels.inbound import Arrival
+
+
+@dataclass(frozen=True)
+class RawInput:
+    """An arrival as it came in. It is a duplicate if its `channel` has stored its `key` before.
+
+    Inputs of one `group` are processed one at a time, the oldest first.
+    """
+
+    channel: str
+    key: str
+    group: str
+    received_at: datetime
+    metadata: Mapping[str, str]
+    content: bytes
+
+
+@dataclass(frozen=True)
+class StoredInput:
+    """A stored input. `attempt` counts from 1.
+
+    `recent_count` is the number of inputs of its group that arrived in the hour before it, itself included.
+    """
+
+    id: str
+    raw: RawInput
+    attempt: int
+    recent_count: int
+
+
+@dataclass(frozen=True)
+class ThreadContext:
+    """A thread as a channel needs it to send a message that belongs to it.
+
+    `title` is that of its first message. `references` are the conversation keys that were exchanged with the recipient
+    in this thread, the oldest first.
+    """
+
+    thread_id: str
+    title: str | None = None
+    references: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class InputReply:
+    """Reply to an input, in no thread's log. It is dropped if another reply of the channel had its `limit_key`."""
+
+    to: Address
+    text: str
+    limit_key: str
+    context: ThreadContext | None = None
+
+
+@dataclass(frozen=True)
+class InputResult:
+    """Result of processing an input. `reason` is in lower-case words, without content; `handrail doctor` shows it.
+
+    A quarantined input is kept for a person to look at.
+    """
+
+    state: Literal["processed", "ignored", "quarantined"]
+    reason: str = ""
+    reply: InputReply | None = None
+
+
+@dataclass(frozen=True)
+class DeliveryFailure:
+    """A message that was accepted and could not be delivered afterwards. `ref` is that of its receipt.
+
+    `reason` is shown to people.
+    """
+
+    arrival: Arrival
+    thread_id: str
+    ref: str
+    reason: str
