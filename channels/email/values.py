@@ -38,7 +38,7 @@ class MailEnvelope(FrozenModel):
 
 
 class SenderVerdict(FrozenModel):
-    """Who wrote a mail: the address of its From header, and whether DMARC or a trusted server authenticates it.
+    """Verdict on the sender of a mail: the From address, and whether DMARC or a trusted server authenticates it.
 
     `address` is None without exactly one valid From address. `reason` explains the verdict in a few words.
     """
