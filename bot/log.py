@@ -52,7 +52,7 @@ class LogEvent(StrEnum):
     SOCKET_LOST = "socket_lost"
     INBOUND_ACCEPTED = "inbound_accepted"
     INBOUND_REJECTED = "inbound_rejected"
-    WAKEUP_FAILED = "wakeup_failed"
+    RUN_FAILED = "run_failed"
     WORKER_STARTED = "worker_started"
     WORKER_STOPPING = "worker_stopping"
     WORKER_STOPPED = "worker_stopped"

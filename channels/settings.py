@@ -156,7 +156,9 @@ class InstallationSettings(BaseModel):
     # The first field, because the validators of others depend on it.
     environment: Literal["development", "production"] = Field(
         "development",
-        description="development, or production, which refuses generated secrets and unauthenticated channels",
+        description=(
+            "development, or production, which requires SECRET_KEY and HANDRAIL_API_TOKENS instead of generated ones"
+        ),
         examples=["production"],
     )
     host: str = Field("127.0.0.1", description="the address HTTP listens on", examples=["127.0.0.1"])
@@ -169,7 +171,7 @@ class InstallationSettings(BaseModel):
     secret_key: SecretStr | None = Field(
         None,
         validate_default=True,
-        description="signs links and codes; empty: generated at the first start in .handrail/secret-key",
+        description="signs the values of buttons; empty: generated at the first start in .handrail/secret-key",
         examples=["at-least-32-random-characters, as from: openssl rand -hex 32"],
     )
 
@@ -187,9 +189,9 @@ class InstallationSettings(BaseModel):
 
     @property
     def signing_key(self) -> bytes:
-        """Return the key that signs links, codes and buttons. Raises ConfigurationError without a secret key."""
+        """Return the key that signs the values of buttons. Raises ConfigurationError without a secret key."""
         if self.secret_key is None:
-            raise ConfigurationError("SECRET_KEY is missing: it signs links, codes and buttons")
+            raise ConfigurationError("SECRET_KEY is missing: it signs the values of buttons")
         return self.secret_key.get_secret_value().encode()
 
     @field_validator("secret_key")

@@ -120,7 +120,11 @@ class AffectedThreads(FrozenModel):
 
 
 class ThreadScan(FrozenModel):
-    """Result of a scan. `causes` are unreadable event types, and names of missing agents."""
+    """Result of a scan.
+
+    The `causes` of `unreadable` say what cannot be read (an event type, or a row of a newer build); those of
+    `without_agent` name the missing agents.
+    """
 
     scanned: int = 0
     unreadable: AffectedThreads = AffectedThreads()
@@ -142,7 +146,7 @@ class ThreadScan(FrozenModel):
 
 
 def scan_threads(connection: Connection, agents: Collection[str]) -> ThreadScan:
-    """Scan on one connection, such as one of a command."""
+    """Scan on an open connection, as `handrail doctor` does."""
     scan, before = ThreadScan(), None
     while page := _read_page(connection, scan, before):
         scan, before = scan.plus(page, agents), _last_position(page)
@@ -163,6 +167,6 @@ def _read_page(connection: Connection, scan: ThreadScan, before: tuple[datetime,
 
 
 def _last_position(page: list[ThreadState]) -> tuple[datetime, str] | None:
-    """Return the position of the last thread in the order of lists."""
+    """Return the position of the page's last thread: the next page, with older threads, begins after it."""
     last = page[-1]
     return None if last.created_at is None else (last.created_at, last.thread_id)

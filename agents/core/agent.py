@@ -15,7 +15,7 @@ from agents.core.tools import Tool
 SetUp = Callable[[Path, Mapping[str, str]], Mapping[str, str]]
 
 
-def _empty_environment(_folder: Path, _environment: Mapping[str, str]) -> Mapping[str, str]:
+def _empty_environment(_data_folder: Path, _environment: Mapping[str, str]) -> Mapping[str, str]:
     return {}
 
 

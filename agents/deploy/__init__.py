@@ -15,13 +15,13 @@ from agents.loading.toml_document import load_commands
 _AGENT_FOLDER = Path(__file__).parent
 
 
-def set_up(folder: Path, environment: Mapping[str, str]) -> Mapping[str, str]:
+def set_up(data_folder: Path, environment: Mapping[str, str]) -> Mapping[str, str]:
     """Return the environment of the tools: DEPLOY_REPO (the sample when unset), DEPLOY_CACHE, and git's variables.
 
     Raises ConfigurationError when DEPLOY_REPO is invalid. Without the git program no sample is created; the tools
     report that when they are called.
     """
-    home = folder.resolve()
+    home = data_folder.resolve()
     remote = normalize_remote(environment.get("DEPLOY_REPO") or str(home / "sample" / REMOTE_FOLDER))
     if not environment.get("DEPLOY_REPO"):
         with suppress(ConfigurationError):

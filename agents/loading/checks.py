@@ -115,7 +115,7 @@ def _check_tools(agent: Agent, other_tools: Sequence[Tool]) -> Iterator[ConfigIs
         if any(tool.name == other.name and tool is not other for other in other_tools):
             yield _tool_issue(tool, "a tool of another agent has this name; rename one of them")
         if tool.name in RESERVED_TOOL_NAMES or tool.name == "extend_budget":
-            owner = "a step" if tool.name != "extend_budget" else "a tool of Handrail itself"
+            owner = "a built-in step" if tool.name != "extend_budget" else "a tool of Handrail itself"
             yield _tool_issue(tool, f"this is the name of {owner}; rename the tool")
         if "intent" in tool.arguments.model_fields:
             yield _tool_issue(tool, "an argument cannot be named intent; rename it")

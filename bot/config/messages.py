@@ -23,7 +23,10 @@ def validation_error_at(messages: Mapping[str, str]) -> ValidationError:
 
 
 def describe_error(error: ErrorDetails) -> str:
-    """Describe a pydantic error in plain words, with the value if pydantic was asked for it and it is short."""
+    """Describe a pydantic error in plain words.
+
+    If pydantic was asked for the value and it is a text, number, true or false, it is included, shortened.
+    """
     if error["type"] == _CUSTOM_ERROR_TYPE:
         return error["msg"]
     if error["type"] == "value_error":
@@ -61,7 +64,10 @@ def quote(text: str) -> str:
 
 
 def format_value(value: Any) -> str:
-    """Return a text, number, true or false as it is written in TOML; an empty text for a value of another type."""
+    """Return a text, number, true or false as it is written in TOML; a long text is shortened.
+
+    Return an empty text for a huge integer or a value of another type.
+    """
     if isinstance(value, str):
         return quote(value)
     if isinstance(value, float) or (isinstance(value, int) and abs(value) < _MIN_HIDDEN_NUMBER):

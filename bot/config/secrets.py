@@ -26,7 +26,10 @@ _generate: SecretGenerator = partial(secrets.token_urlsafe, 32)
 def load_secret_key(
     settings: Settings, *, data_dir: Path = DATA_DIR, generate: SecretGenerator = _generate
 ) -> SecretStr:
-    """Return the key that signs links and codes: SECRET_KEY, else the generated one. Raises ConfigurationError."""
+    """Return the key that signs the values of buttons: SECRET_KEY, else the generated one.
+
+    Raises ConfigurationError if the file of the generated one cannot be used.
+    """
     return settings.secret_key or load_or_create_secret(data_dir / "secret-key", "SECRET_KEY", generate)
 
 

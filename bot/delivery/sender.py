@@ -41,7 +41,8 @@ MISCONFIGURED_RETRY_SECONDS = 60.0
 class MessageSender:
     """Sends outbox messages at least once and records each delivery in the event log exactly once.
 
-    `channel_errors` maps `channel:SCHEME` to the configuration error that keeps the channel from sending.
+    `channel_errors` is shared with the bot. Here the key `channel:SCHEME` has the configuration error that keeps a
+    channel from sending.
     """
 
     engine: Engine
@@ -91,7 +92,10 @@ class MessageSender:
         return sent_event(effect, receipt, self.repeater.clock.now())
 
     async def _personalize(self, outbox_message: OutboxMessage, channel: Channel) -> OutboxMessage:
-        """Return the message as it may be shown at a private address. Raises StoreUnavailable."""
+        """Return the message for the only reader of a private address. Raises StoreUnavailable.
+
+        A reader who may not approve an open request gets its card without approval and edit.
+        """
         effect = outbox_message.effect
         is_private = isinstance(channel, PrivacyAwareChannel) and channel.is_private(effect.to)
         if not (is_private and is_open_approval(effect.message)):

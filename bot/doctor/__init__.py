@@ -9,7 +9,7 @@ from bot.config.settings import Settings, load_settings
 from bot.doctor.agents import check_channels, check_deploy_repository, check_model, check_registry
 from bot.doctor.database import check_database, is_left_to_server
 from bot.doctor.system import check_approvers, check_machine, check_server, check_tokens
-from bot.doctor.threads import threads_of_server
+from bot.doctor.threads import thread_findings_of_server
 from channels.abilities import Finding
 from channels.terminal.client import TerminalClient
 
@@ -36,7 +36,7 @@ def run_checks(create_client: ClientFactory) -> Iterator[Finding]:
     yield from check_channels(settings)
     yield from check_server(create_client(settings))
     if is_left_to_server(settings):
-        yield from threads_of_server(create_client(settings))
+        yield from thread_findings_of_server(create_client(settings))
 
 
 def _check_configuration(settings: Settings) -> Iterator[Finding]:

@@ -115,7 +115,10 @@ def _contact_remote(remote: str, settings: Settings) -> None:
 
 
 def check_channels(settings: Settings) -> Iterator[Finding]:
-    """Yield the findings of all channels. Nothing is sent or changed; a missing secret key is not generated."""
+    """Yield the findings of all channels.
+
+    No message is sent and nothing is stored; a temporary key stands in for a missing secret key.
+    """
     key = settings.secret_key or SecretStr(
         secrets.token_urlsafe(32)
     )  # nothing that is signed with it leaves the doctor

@@ -20,8 +20,11 @@ def thread_findings(scan: ThreadScan) -> Iterator[Finding]:
         yield _missing_agent_finding(scan.without_agent)
 
 
-def threads_of_server(client: TerminalClient) -> Iterator[Finding]:
-    """Yield the same findings, read from a server that has locked the database; none if it does not answer."""
+def thread_findings_of_server(client: TerminalClient) -> Iterator[Finding]:
+    """Yield the same findings, read from a server that has locked the database.
+
+    Yield a warning if the token lacks the scope, and nothing if the server gives no usable answer.
+    """
     scan = asyncio.run(_fetch_scan(client))
     yield from () if scan is None else (scan,) if isinstance(scan, Finding) else thread_findings(scan)
 

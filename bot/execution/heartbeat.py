@@ -103,7 +103,10 @@ def _no_worker_ids() -> Sequence[int]:
 
 @dataclass
 class ProcessHeartbeat:
-    """Runs in every process that shares its database. `worker_ids` returns the ids of this process's job workers."""
+    """Runs in every process that shares its database: records heartbeats, and polls for commits of other processes.
+
+    `worker_ids` returns the ids of this process's job workers.
+    """
 
     engine: Engine
     process: Process

@@ -37,8 +37,8 @@ class ThreadRunner:
     ) -> ThreadState:
         """Execute effects until the thread waits for a person, a time or another worker, or `stop_event` is set.
 
-        `state` is the latest state, if known. Return the last state. Raises NoRoom when a tool has no slot, and errors
-        of the database.
+        `state` is the latest state, if known. Return the last state. Raises NoRoom when too many calls of a tool
+        run or wait, and errors of the database.
 
         Recovery of a started call is executed only as the first effect: if a call appears as started later, another
         worker started it, because this process was considered dead. That worker is alive.
@@ -63,7 +63,7 @@ def next_runnable(state: ThreadState, now: datetime) -> WorkEffect | None:
 
 def log_failed_run(thread_id: str, error: Exception, attempt: int) -> None:
     """Log that running a thread, or firing its timers, failed with an unexpected error."""
-    log(LogEvent.WAKEUP_FAILED, level="error", thread_id=thread_id, error=error, trace=error, attempt=attempt)
+    log(LogEvent.RUN_FAILED, level="error", thread_id=thread_id, error=error, trace=error, attempt=attempt)
 
 
 RECHECK_DELAY = timedelta(seconds=1)

@@ -108,7 +108,11 @@ class ApprovalService:
         return commit
 
     def check_allowed(self, request: Request, answer: Answer, shown_digest: str | None) -> None:
-        """Raise AlreadySettled or InvalidAnswer if such an answer would be refused now. Nothing is recorded."""
+        """Raise an error if such an answer would be refused now. Nothing is recorded.
+
+        Raises AlreadySettled and StaleApproval, and InvalidAnswer also for a person who may not decide; `answer` raises
+        Forbidden then.
+        """
         if request.status != "open":
             raise AlreadySettled(
                 f"request {request.code} is settled: {describe_request_outcome(request)}", details=request

@@ -21,7 +21,8 @@ from channels.inbound import Sender
 class Roster:
     """Agents by name; the first is the default.
 
-    Raises ConfigurationError if an agent delegates to itself or to an unknown one.
+    Raises ConfigurationError if an agent delegates to itself or to an unknown one, or has a tool with the name of the
+    built-in step for asking another agent.
     """
 
     agents: Mapping[str, Agent]
@@ -65,7 +66,8 @@ class Roster:
             raise ConfigurationError(f"agent {agent.name}: `asks` names {', '.join(unknown)}; there are: {known}")
         if agent.get_tool(ASK_AGENT_INTENT) is not None:
             raise ConfigurationError(
-                f"agent {agent.name}: {ASK_AGENT_INTENT} is the name of a step; call the tool something else"
+                f"agent {agent.name}: {ASK_AGENT_INTENT} is the name of the built-in step for asking another agent; "
+                "give the tool another name"
             )
 
 

@@ -18,7 +18,7 @@ from agents.core.values import Address
 from agents.core.visible_text import escape_hidden_characters
 from channels.base import Receiver
 from channels.inbound import ThreadSummary
-from channels.slack.blocks import Block, context, header, link_button, plain_text, section, timestamp, truncate
+from channels.slack.blocks import Block, View, context, header, link_button, plain_text, section, timestamp, truncate
 from channels.slack.client import SlackClient
 from channels.slack.destinations import Destination, parse_destination, parse_message_ref
 from channels.slack.inbound_events import BotIdentity, create_sender
@@ -55,7 +55,8 @@ class SlackOverview:
 
 
 MAX_ROWS = 12
-"""Rows of each kind; both lists together stay below the limit of all blocks (see `channels/slack/cards.py`)."""
+"""Rows of each kind; both lists together stay below 12,000 characters, the limit of all blocks of a message or view
+(see `channels/slack/cards.py`)."""
 
 _MAX_TITLE_LENGTH = 200
 _MAX_CONTEXT_LENGTH = 80
@@ -141,15 +142,15 @@ _MAX_PROMPT_TITLE_LENGTH = 75
 """Slack documents no limit; this is the limit of button labels."""
 
 
-def suggested_prompts(phrases: Sequence[str]) -> tuple[dict[str, str], ...]:
-    """Return the first phrases as prompts: Slack sends a prompt as it is when it is clicked."""
+def suggested_prompts(commands: Sequence[str]) -> tuple[dict[str, str], ...]:
+    """Return the first example commands as prompts of the Messages tab: a click sends the `message` of a prompt."""
     return tuple(
         {"title": truncate(text[:1].upper() + text[1:], _MAX_PROMPT_TITLE_LENGTH), "message": text}
-        for text in phrases[:MAX_PROMPTS]
+        for text in commands[:MAX_PROMPTS]
     )
 
 
-def render_app_home(overview: SlackOverview) -> Block:
+def render_app_home(overview: SlackOverview) -> View:
     """Return the view for `views.publish`, below its limit of 100 blocks."""
     blocks = [
         section(describe_user(overview)),

@@ -92,6 +92,8 @@ def format_date(at: datetime) -> str:
 
 
 Block = dict[str, Any]
+View = dict[str, Any]
+"""Modal or home tab (docs.slack.dev/reference/views)."""
 
 MAX_SECTION_LENGTH = 3000
 """Characters (docs.slack.dev/reference/block-kit/blocks/section-block)."""

@@ -10,6 +10,7 @@ from agents.core.requests import Decision, Request
 from channels.base import Runtime
 from channels.inbound import Arrival, InboundAnswer, Refusal
 from channels.slack.action_ids import ANSWER, DENY, ModalContext
+from channels.slack.blocks import View
 from channels.slack.inbound_events import BlockAction, BotIdentity, ViewSubmission, create_arrival
 from channels.slack.modals import full_card_modal
 from channels.slack.signing import ButtonValue, verify_button_value
@@ -67,7 +68,7 @@ class CardInteraction:
             raise InvalidAnswer("this request cannot be edited; approve or deny it")
         return schema
 
-    async def details_view(self, request: Request) -> dict[str, Any]:
+    async def details_view(self, request: Request) -> View:
         """Return one page of the complete card. Raises StaleApproval if the request is not the one on the card."""
         card = render_card(request).card
         if request.digest != self.button.digest or card is None:

@@ -1,11 +1,10 @@
 """Ephemeral messages and modals, which only one user sees. Handrail does not store them, and sends them only once."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from agents.core.errors import Permanent
 from agents.core.values import Address
-from channels.slack.blocks import NO_PARSING, escape_hidden_except_whitespace, escape_mrkdwn, truncate
+from channels.slack.blocks import NO_PARSING, View, escape_hidden_except_whitespace, escape_mrkdwn, truncate
 from channels.slack.cards import MAX_TEXT_LENGTH, plain_text_sections
 from channels.slack.client import SlackClient
 from channels.slack.inbound_events import ThreadRef
@@ -43,7 +42,7 @@ class EphemeralMessages:
         except Permanent:
             await self.client.post_to_response_url(response_url, NOT_IN_CHANNEL_TEXT)
 
-    async def open_modal(self, trigger_id: str, view: dict[str, Any]) -> None:
+    async def open_modal(self, trigger_id: str, view: View) -> None:
         """Open a modal for the interaction of `trigger_id`, which expires three seconds after the interaction.
 
         Raises the errors of SlackClient.

@@ -12,7 +12,7 @@ from agents.core.cards import display_full_value
 from agents.core.messages import Card
 from agents.core.visible_text import escape_and_truncate, escape_hidden_characters
 from channels.slack.action_ids import ANSWER, APPROVE, DENY, EDIT, SHOW, ModalContext
-from channels.slack.blocks import Block, context, escape_hidden_except_whitespace, plain_text, section, truncate
+from channels.slack.blocks import Block, View, context, escape_hidden_except_whitespace, plain_text, section, truncate
 from channels.slack.cards import card_pages, section_block, section_texts
 from channels.slack.form_fields import (
     MAX_INPUT_LENGTH,
@@ -30,7 +30,7 @@ TEXT_BLOCK_ID = "text"
 _FIELD_ACTION_ID = "field"
 _ARGUMENT_PREFIX = "argument."
 _MAX_TITLE_LENGTH = 24
-_MAX_REQUEST_LENGTH = 9000
+_MAX_CARD_TITLE_LENGTH = 9000
 _MAX_HINT_LENGTH = 2000
 _MAX_SINGLE_LINE_LENGTH = 80
 
@@ -47,18 +47,18 @@ class ViewErrors:
         return {"response_action": "errors", "errors": dict(self.errors)}
 
 
-def deny_modal(modal_context: ModalContext, title: str) -> Block:
+def deny_modal(modal_context: ModalContext, card_title: str) -> View:
     """Return a modal for denying a request, with an optional reason."""
     reason = _input_block(TEXT_BLOCK_ID, "Reason (shared with the agent)", _text_element(""), is_optional=True)
-    return _modal(DENY, "Deny", "Deny", modal_context, [*_text_sections(title), reason])
+    return _modal(DENY, "Deny", "Deny", modal_context, [*_title_sections(card_title), reason])
 
 
-def answer_modal(modal_context: ModalContext, title: str) -> Block:
+def answer_modal(modal_context: ModalContext, card_title: str) -> View:
     """Return a modal for a text answer."""
-    return _modal(ANSWER, "Answer", "Answer", modal_context, [*_text_sections(title), _answer_input()])
+    return _modal(ANSWER, "Answer", "Answer", modal_context, [*_title_sections(card_title), _answer_input()])
 
 
-def full_card_modal(modal_context: ModalContext, card: Card, *, may_decide: bool) -> Block:
+def full_card_modal(modal_context: ModalContext, card: Card, *, may_decide: bool) -> View:
     """Return a modal with one page of a card; the last page can be approved or answered if `may_decide`.
 
     A card whose values are truncated cannot be decided here; the modal says where to read the complete request.
@@ -79,11 +79,11 @@ def full_card_modal(modal_context: ModalContext, card: Card, *, may_decide: bool
 
 
 def edit_modal(
-    modal_context: ModalContext, title: str, schema: Mapping[str, Any], arguments: Mapping[str, Any]
-) -> Block:
+    modal_context: ModalContext, card_title: str, schema: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> View:
     """Return a modal for editing arguments. Arguments that no field can hold are shown and stay unchanged."""
     fields = form_fields(schema, arguments)
-    blocks = [*_text_sections(title), *(_field_block(field) for field in fields if isinstance(field, FormField))]
+    blocks = [*_title_sections(card_title), *(_field_block(field) for field in fields if isinstance(field, FormField))]
     unchanged = [
         f"{escape_hidden_characters(field.name)}: {display_full_value(field.value)}"
         for field in fields
@@ -94,7 +94,7 @@ def edit_modal(
     return _modal(EDIT, "Edit", "Approve this", modal_context, blocks)
 
 
-def message_modal(title: str, text: str) -> Block:
+def message_modal(title: str, text: str) -> View:
     """Return a modal that only shows a text. It can replace a submitted modal (`response_action: update`)."""
     return {
         "type": "modal",
@@ -142,9 +142,12 @@ def _set_argument(arguments: dict[str, Any], form_field: FormField, value: Any) 
         arguments.pop(form_field.name, None)
 
 
-def _text_sections(title: str) -> list[Block]:
-    """Return the request's title as sections. A long one is truncated: only an approval needs the complete card."""
-    return [section_block(text) for text in section_texts([escape_and_truncate(title, _MAX_REQUEST_LENGTH)])]
+def _title_sections(card_title: str) -> list[Block]:
+    """Return the title of the request's card as sections.
+
+    A long one is truncated: only an approval needs the complete card.
+    """
+    return [section_block(text) for text in section_texts([escape_and_truncate(card_title, _MAX_CARD_TITLE_LENGTH)])]
 
 
 def _answer_input(choices: tuple[str, ...] = ()) -> Block:
@@ -152,7 +155,7 @@ def _answer_input(choices: tuple[str, ...] = ()) -> Block:
     return _input_block(TEXT_BLOCK_ID, "Answer", _text_element(""), hint=hint)
 
 
-def _modal(callback_id: str, title: str, submit: str, modal_context: ModalContext, blocks: list[Block]) -> Block:
+def _modal(callback_id: str, title: str, submit: str, modal_context: ModalContext, blocks: list[Block]) -> View:
     return {
         "type": "modal",
         "callback_id": callback_id,

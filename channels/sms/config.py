@@ -23,7 +23,7 @@ def validate_account_sid(text: str) -> str:
 
 
 def parse_auth_tokens(text: str) -> tuple[SecretStr, ...]:
-    """Parse one token, or during a rotation two that are comma separated; the first is used for signing."""
+    """Parse one token, or during a rotation two, comma separated, the new one first."""
     tokens = [token.strip() for token in text.split(",")]
     if not all(tokens) or len(tokens) > _MAX_AUTH_TOKENS:
         raise ValueError("must be one token, or during a rotation two, comma separated")

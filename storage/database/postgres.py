@@ -66,7 +66,10 @@ def expand_multi_host_url(url: str) -> str:
 
 
 def connect_arguments(url: str, **settings: str) -> dict[str, Any]:
-    """Return libpq's connection parameters for a URL, with these session settings."""
+    """Return libpq's connection parameters to add to those in the URL: defaults it does not set, and session settings.
+
+    `settings` are session settings in addition to those of all connections.
+    """
     query = psycopg_url(url).query
     options = [f"-c {name}={_escape_option(value)}" for name, value in {**_SESSION_SETTINGS, **settings}.items()]
     url_options = query.get("options", "")

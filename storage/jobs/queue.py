@@ -23,6 +23,8 @@ from storage.jobs.recovery import HEARTBEAT_TIMEOUT_SECONDS
 
 Queue = Literal["advance", "deliver", "timer"]
 QUEUES: tuple[Queue, ...] = ("advance", "deliver", "timer")
+"""Their jobs run a thread until it has to wait (`advance`), deliver a message, or fire a timer."""
+
 POLLED_QUEUES: tuple[Queue, ...] = ("timer",)
 """Queues that are polled without notifications, since their jobs are scheduled for later."""
 
@@ -76,6 +78,10 @@ def _job_to_row(job: Job) -> dict[str, Any]:
 
 
 FINISH_STATEMENT = CallFunction("handrail_end({job}, {attempts}, 'succeeded')")
+"""Ends the job if its number of attempts is still this one: it has another once another worker takes it.
+
+Migration 0002 creates the function.
+"""
 
 
 @dataclass
@@ -114,7 +120,10 @@ class QueueStats:
 
 @dataclass(frozen=True)
 class StalledJob:
-    """A job whose worker has sent no heartbeat. `thread_id` is None for the cleanup job."""
+    """A job whose worker is gone or has sent no heartbeat for HEARTBEAT_TIMEOUT_SECONDS.
+
+    `thread_id` is None for the cleanup job.
+    """
 
     id: int
     queue: str

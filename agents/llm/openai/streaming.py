@@ -1,7 +1,7 @@
 """Accumulators that build a response from the streamed events of OpenAI's two APIs.
 
 An answer is complete only when the server reports its end, not when the stream stops. Some servers end a chat with
-`[DONE]` and without a finish reason; then the answer is valid if it contains a complete object.
+`[DONE]` and without a finish reason; then the answer is valid if it contains a complete JSON object.
 """
 
 from typing import Any, Protocol
@@ -22,20 +22,24 @@ from agents.llm.openai.responses import (
 
 INCOMPLETE_STREAM = "the stream stopped before the end of the answer"
 OVERLONG_RESPONSE = ModelResponse(failure=CompletionOutcome.TRUNCATED, detail=TRUNCATED_ANSWER)
+"""Result when the client closes a stream that exceeds its own limit."""
 
 
 class StreamAccumulator(Protocol):
     """Builder of a response from streamed events."""
 
     def feed(self, event: object) -> str:
-        """Add an event and return the text that it contains. Raises ValueError for an invalid event."""
+        """Add an event and return its part of the answer's text, without reasoning and refusals.
+
+        Raises ValueError for an invalid event.
+        """
 
     def result(self, *, is_done: bool) -> ModelResponse:
         """Return the response after the end of the stream; `is_done` says whether the server sent `[DONE]`."""
 
     @property
     def length(self) -> int:
-        """Number of characters so far, with reasoning included."""
+        """Number of characters of the answer so far, and of the reasoning in Chat Completions."""
 
     def result_after_error(self, error: object) -> ModelResponse:
         """Return the response when an error, the `error` of an event in any shape, ended the stream."""

@@ -15,6 +15,7 @@ from agents.core.errors import HandrailError, ToolError
 from agents.core.tools import Tool, ToolContext, ToolResult
 
 FunctionName = Literal["prepare", "run", "check"]
+"""Functions of a tool: `prepare` resolves the arguments, `run` does the work, `check` finds out whether it was done."""
 
 MAX_RESULT_CHARACTERS = 16_000
 MAX_TRACEBACK_CHARACTERS = 16_000

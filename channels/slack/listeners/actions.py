@@ -12,6 +12,7 @@ from agents.core.requests import Request
 from channels.base import Runtime
 from channels.slack.action_ids import ANSWER, APPROVE, CHOOSE, DENY, EDIT, HANDRAIL_ID_PATTERN, SHOW
 from channels.slack.background_tasks import BackgroundTasks
+from channels.slack.blocks import View
 from channels.slack.card_interaction import CardInteraction, decision_of
 from channels.slack.ephemeral import EphemeralMessages
 from channels.slack.inbound_events import BlockAction, BotIdentity
@@ -56,16 +57,16 @@ class ActionListener:
             self.background_tasks.spawn(runtime, ephemeral)
 
 
-async def _build_modal(action: str, interaction: CardInteraction, request: Request) -> dict[str, Any]:
+async def _build_modal(action: str, interaction: CardInteraction, request: Request) -> View:
     """Return a modal. Check the permission first, so that no person fills in a modal whose answer is refused."""
     if action == SHOW:
         return await interaction.details_view(request)
     await interaction.check_allowed(decision_of(action))
     card = render_card(request).card
-    context, title = interaction.modal_context(), card.title if card else ""
+    context, card_title = interaction.modal_context(), card.title if card else ""
     if action == EDIT:
-        return edit_modal(context, title, interaction.argument_schema(request), request.arguments or {})
-    return deny_modal(context, title) if action == DENY else answer_modal(context, title)
+        return edit_modal(context, card_title, interaction.argument_schema(request), request.arguments or {})
+    return deny_modal(context, card_title) if action == DENY else answer_modal(context, card_title)
 
 
 def _answer_fields(click: BlockAction, request: Request) -> dict[str, Any]:

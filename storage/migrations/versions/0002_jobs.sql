@@ -1,7 +1,7 @@
--- What Procrastinate 3.10 leaves to its users.
+-- Functions, triggers and indexes in addition to those of Procrastinate 3.10.
 
--- Defer a job in the middle of a transaction. A job with the same queueing lock that waits already is enough: the
--- refusal is caught here, in a subtransaction; caught outside, it would have ended the whole transaction.
+-- Defer a job within a transaction. No second job is needed while one with the same queueing lock waits: the unique
+-- violation is caught here, in a subtransaction, since it would otherwise abort the whole transaction.
 CREATE FUNCTION handrail_defer(
     queue text, task text, priority integer, lock text, queueing_lock text, args jsonb, scheduled_at timestamptz
 ) RETURNS bigint LANGUAGE plpgsql AS $$
@@ -23,7 +23,7 @@ EXCEPTION WHEN unique_violation THEN
 END;
 $$;
 
--- End a job. Every taking of it has a number of attempts of its own: whoever lost it in between changes nothing.
+-- End a job if its number of attempts is still this one: it has another once another worker takes it.
 CREATE FUNCTION handrail_end(job bigint, attempt integer, outcome text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM id FROM procrastinate_jobs WHERE id = job AND status = 'doing' AND attempts = attempt FOR UPDATE;
@@ -33,7 +33,7 @@ BEGIN
 END;
 $$;
 
--- Have a statement fail that changes nothing where something was expected: told in time to keep nothing of it.
+-- Raise an error if a statement changed no rows although it should have: the transaction is rolled back.
 CREATE FUNCTION handrail_found(rows bigint, number integer) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF rows = 0 THEN
@@ -52,19 +52,21 @@ BEGIN
 END;
 $$;
 
--- Procrastinate rings twice for every new job, also for those that are for later. While one rings, nobody else can.
+-- Procrastinate notifies twice for every new job, also for one that is scheduled for later. PostgreSQL runs commits
+-- with notifications one at a time.
 ALTER TABLE procrastinate_jobs DISABLE TRIGGER procrastinate_jobs_notify_queue_job_inserted_v1;
 
 CREATE TRIGGER handrail_ring_when_a_job_is_new AFTER INSERT ON procrastinate_jobs
     FOR EACH ROW WHEN (NEW.status = 'todo' AND NEW.scheduled_at IS NULL) EXECUTE FUNCTION handrail_ring();
 
--- It rings for new jobs only. A job that ends frees its lock, and one that is to be tried again waits anew: without a
--- ring the next one would lie there until somebody polls.
+-- Procrastinate notifies for new jobs only. A job that ends releases its lock, and a job that is retried waits again:
+-- without a notification, the next job would wait until a worker polls.
 CREATE TRIGGER handrail_ring_when_a_job_changes AFTER UPDATE OF status ON procrastinate_jobs
     FOR EACH ROW WHEN (OLD.status = 'doing' AND NEW.status <> 'doing') EXECUTE FUNCTION handrail_ring();
 
--- Most jobs leave nobody waiting, and every ring has every worker look. A job that is being deferred meanwhile is
--- waited for here, or is deferred once this one has ended: its own ring then finds the lock free.
+-- Notify only if a job waits for the lock: most jobs have no successor, and each notification makes every worker query
+-- for jobs. The advisory lock waits for transactions that are deferring such a job. A job that is deferred later finds
+-- the lock free at its own notification.
 CREATE FUNCTION handrail_ring_if_one_waits() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     queue text;
@@ -82,13 +84,13 @@ $$;
 CREATE TRIGGER handrail_ring_when_a_lock_is_free AFTER DELETE ON procrastinate_jobs
     FOR EACH ROW WHEN (OLD.status = 'doing' AND OLD.lock IS NOT NULL) EXECUTE FUNCTION handrail_ring_if_one_waits();
 
--- Jobs are deleted when they end, and their history with them: nobody ever reads what these write.
+-- Jobs are deleted when they end, with their history, so the events that these triggers write are never read.
 ALTER TABLE procrastinate_jobs DISABLE TRIGGER procrastinate_trigger_status_events_insert_v1;
 ALTER TABLE procrastinate_jobs DISABLE TRIGGER procrastinate_trigger_status_events_update_v1;
 ALTER TABLE procrastinate_jobs DISABLE TRIGGER procrastinate_trigger_scheduled_events_v1;
 
--- Jobs for later are many; those whose time has come are few.
+-- Many jobs are scheduled for later, and few of them are due.
 CREATE INDEX handrail_jobs_by_time ON procrastinate_jobs (queue_name, scheduled_at) WHERE status = 'todo';
 
--- Whether an earlier job holds a lock is asked for every job that is looked at.
+-- The query that fetches a job checks for each candidate whether an earlier job holds its lock.
 CREATE INDEX handrail_jobs_by_lock ON procrastinate_jobs (lock) WHERE status IN ('todo', 'doing');

@@ -45,7 +45,7 @@ _PARTS = {
         "jsonb_array_elements_text(CAST(data AS jsonb) #> '{policy,ask,people}') AS p",
     },
 }
-_FOLD_AGAIN = {
+_RESET_STATES = {
     "sqlite": "UPDATE thread SET state = json_object('thread_id', id)",
     "postgresql": "UPDATE thread SET state = CAST(json_build_object('thread_id', id) AS text)",
 }
@@ -62,7 +62,7 @@ def upgrade() -> None:
     op.create_index("request_by_age", "request", ["opened_at", "id"])
     dialect = op.get_context().dialect.name
     op.get_bind().exec_driver_sql(_VIEWERS.format(**_PARTS[dialect]))
-    op.get_bind().exec_driver_sql(_FOLD_AGAIN[dialect])
+    op.get_bind().exec_driver_sql(_RESET_STATES[dialect])
 
 
 def downgrade() -> None:

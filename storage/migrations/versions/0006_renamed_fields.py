@@ -1,5 +1,6 @@
-"""Rename JSON fields of stored events, requests and outbox messages, and fold all thread states again from the log.
+"""Rename JSON fields of stored events, requests and outbox messages, and reset all thread states.
 
+A reset state is folded again from the log when its thread is next loaded.
 Only keys of requests, cards and receipts at their own paths change: never texts, tool arguments or tool results.
 """
 
@@ -29,7 +30,7 @@ _NEW_NAMES = {
 }
 _OLD_NAMES = {kind: {new: old for old, new in names.items()} for kind, names in _NEW_NAMES.items()}
 
-_FOLD_AGAIN = {
+_RESET_STATES = {
     "sqlite": "UPDATE thread SET state = json_object('thread_id', id)",
     "postgresql": "UPDATE thread SET state = CAST(json_build_object('thread_id', id) AS text)",
 }
@@ -38,7 +39,7 @@ _FOLD_AGAIN = {
 def upgrade() -> None:
     """Rename the fields. A thread state with the old names does not load, so an almost empty one replaces it."""
     _rename_fields(_NEW_NAMES)
-    op.get_bind().exec_driver_sql(_FOLD_AGAIN[op.get_context().dialect.name])
+    op.get_bind().exec_driver_sql(_RESET_STATES[op.get_context().dialect.name])
 
 
 def downgrade() -> None:
@@ -52,6 +53,7 @@ def _rename_fields(names: Mapping[str, _Renames]) -> None:
         "RequestOpened": lambda data: _apply_to_part(data, "request", renamer.rename_request),
         "RequestShown": lambda data: _apply_to_part(data, "receipt", renamer.rename_receipt),
         "MessageSent": lambda data: _apply_to_part(data, "receipt", renamer.rename_receipt),
+        # A draft is the receipt of the message that showed the reply early.
         "ReplyChosen": lambda data: _apply_to_part(data, "draft", renamer.rename_receipt),
     }
     for event_type, rename in events.items():

@@ -111,7 +111,7 @@ def test_missing_context_and_reserved_names_are_reported() -> None:
 
     assert [message.partition(";")[0] for message in find_tool_issues(done_for_now)] == [
         "its first parameter must be the context",
-        "this is the name of a step",
+        "this is the name of a built-in step",
     ]
     assert [message.partition(";")[0] for message in find_tool_issues(extend_budget)] == [
         "this is the name of a tool of Handrail itself",

@@ -12,7 +12,7 @@ from bot.config.settings import Settings
 AGENT = """
 from agents.core.agent import Agent
 
-def set_up(folder, environment):
+def set_up(data_folder, environment):
     raise RuntimeError("s3cret")
 
 AGENT = Agent(name="{name}", purpose="", instructions="", tools=(), {more})

@@ -7,7 +7,7 @@ import pytest
 
 from bot.config.settings import Settings
 from bot.doctor.database import check_database, is_left_to_server
-from bot.doctor.threads import thread_findings, threads_of_server
+from bot.doctor.threads import thread_findings, thread_findings_of_server
 from channels.abilities import Finding
 from channels.terminal.client import TerminalClient
 from storage.database.database import Database
@@ -95,5 +95,5 @@ MISSING_SCOPE_BODY = {"error": {"code": "missing_scope", "message": "this takes 
     ],
 )
 def test_server_with_the_locked_database_is_queried(response: httpx2.Response, expected: list[tuple[str, str]]) -> None:
-    findings: list[Finding] = list(threads_of_server(make_client(response)))
+    findings: list[Finding] = list(thread_findings_of_server(make_client(response)))
     assert [(finding.state, finding.message) for finding in findings] == expected

@@ -54,7 +54,7 @@ async def test_thread_of_a_missing_agent_pauses_until_it_is_back(database_url: s
             await harness.wait_until_at_rest(thread_id, "paused")
             await harness.check_replay(thread_id)
     missing = [(line["thread_id"], line["agent"]) for line in list_log_lines(caplog, "agent_missing")]
-    assert (missing, list_log_lines(caplog, "wakeup_failed")) == ([(thread_id, "oncall")] * 2, [])
+    assert (missing, list_log_lines(caplog, "run_failed")) == ([(thread_id, "oncall")] * 2, [])
     async with running_bot(
         Database.open(database_url), ScriptedModel(DONE), main_agent=build_oncall_agent(), id_prefix="c"
     ) as harness:

@@ -10,7 +10,7 @@ from bot.services.roster import Roster
 
 @tool(effect="read")
 def ask_agent(context: ToolContext, agent: str, message: str) -> ToolResult:
-    """Return the arguments. The name of this tool is also the name of a step."""
+    """Return the arguments. The name of this tool is also that of the built-in step for asking another agent."""
     return ToolResult(summary=f"{context.key} {agent} {message}")
 
 
@@ -38,7 +38,7 @@ def test_refuses_delegation_to_unknown_agent() -> None:
 
 
 def test_refuses_tool_named_like_the_delegation_step() -> None:
-    with pytest.raises(ConfigurationError, match="agent oncall: ask_agent is the name of a step"):
+    with pytest.raises(ConfigurationError, match="agent oncall: ask_agent is the name of the built-in step"):
         build_roster(make_agent("oncall", tools=(ask_agent,)))
 
 
