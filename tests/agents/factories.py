@@ -39,7 +39,7 @@ def seconds_later(seconds: float) -> datetime:
     return NOW + timedelta(seconds=seconds)
 
 
-def stamp(new_id: str = "0001", at: datetime = NOW) -> EventStamp:
+def event_stamp(new_id: str = "0001", at: datetime = NOW) -> EventStamp:
     return EventStamp(now=at, new_id=new_id, new_code=f"C{new_id}")
 
 
@@ -115,13 +115,13 @@ def thread(*events: KnownEvent, **changed: Any) -> ThreadState:
 
 def after_step(state: ThreadState, step: Step, policy: Policy, at: datetime = NOW) -> ThreadState:
     """Return the thread after the events of a step."""
-    new_stamp = stamp(f"{state.version:04}", at)
+    new_stamp = event_stamp(new_id=f"{state.version:04}", at=at)
     return fold(
         state, events_for_step(state, step, new_stamp, agent=AGENTS[state.active_agent], policy=policy, agents=AGENTS)
     )
 
 
-def thread_with_approval(
+def thread_waiting_for_approval(
     terms: ApprovalTerms = RELEASE_TERMS, *, shown_to: Iterable[Address] = (TERMINAL,)
 ) -> ThreadState:
     """Return Alice's thread that waits for the approval of a push, with its cards delivered."""

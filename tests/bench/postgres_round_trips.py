@@ -121,7 +121,15 @@ def _first_step_at(connection: Connection, thread_id: str) -> tuple[str, datetim
 
 def build_bot(url: str, queues: dict[Queue, int]) -> Bot:
     agent = Agent(name="ship", purpose="ships", instructions="Ship what is asked for.", tools=(ship,))
-    process = Process(generate_id(), "bench", "localhost", os.getpid(), tuple(queues), WORKER_CONCURRENCY, utc_now())
+    process = Process(
+        id=generate_id(),
+        role="bench",
+        host="localhost",
+        pid=os.getpid(),
+        queues=tuple(queues),
+        concurrency=WORKER_CONCURRENCY,
+        started_at=utc_now(),
+    )
     roster = Roster({"ship": agent}, Policy(people=PEOPLE))
     return bootstrap(
         Database.open(url), roster, InstantModel(), channels_by_scheme(), assignment=QueueAssignment(process, queues)

@@ -31,7 +31,10 @@ BOT_SETUPS: Mapping[str, BotSetup] = {
 
 
 on_every_setup = pytest.mark.parametrize("bot_setup", BOT_SETUPS, indirect=True)
-"""Parametrization of a test for which database and job queue matter: it runs with each setup, also without `--all`."""
+"""Parametrization of a test for which database and job queue matter, also without `--all`.
+
+The test runs with SQLite, and with PostgreSQL with and without the job queue.
+"""
 
 
 @pytest.fixture(params=slow_after_first(BOT_SETUPS))

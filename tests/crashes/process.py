@@ -187,7 +187,15 @@ def _queue_assignment(role: ProcessRole, options: argparse.Namespace) -> QueueAs
     )
     lease.LEASE_SECONDS = options.heartbeat_timeout / 2
     queues = tuple(queue for queue in role.queues if not (options.no_clock and queue == "timer"))
-    process = Process(generate_id(), role.name, "localhost", os.getpid(), queues, role.concurrency, utc_now())
+    process = Process(
+        id=generate_id(),
+        role=role.name,
+        host="localhost",
+        pid=os.getpid(),
+        queues=queues,
+        concurrency=role.concurrency,
+        started_at=utc_now(),
+    )
     return QueueAssignment(process, dict.fromkeys(queues, role.concurrency))
 
 

@@ -1,4 +1,7 @@
-"""Tests of the fake Slack's features for agents: streams, the stop button, prompts, shortcuts and rate limits."""
+"""Tests of the fake Slack: its features for agents, that is streams, the stop button, prompts, home and shortcuts.
+
+Menus, rate limits, JSON arguments, permalinks and external users are tested here too.
+"""
 
 from collections.abc import Awaitable
 from typing import Any

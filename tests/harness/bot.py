@@ -204,11 +204,14 @@ def _database_follows_clock(clock: FakeClock, database: Database) -> Iterator[No
 
 
 def _queue_assignment(process_id: str, clock: FakeClock) -> QueueAssignment:
-    return QueueAssignment(Process(process_id, "up", "here", 1, QUEUES, 32, clock.now()), dict.fromkeys(QUEUES, 32))
+    process = Process(
+        id=process_id, role="up", host="here", pid=1, queues=QUEUES, concurrency=32, started_at=clock.now()
+    )
+    return QueueAssignment(process, dict.fromkeys(QUEUES, 32))
 
 
 def _use_real_time(heartbeat: ProcessHeartbeat | None) -> ProcessHeartbeat | None:
-    """Let the process heartbeat use real time, so that it finds commits of other processes soon."""
+    """Let the process heartbeat use real time: its poll for commits of other processes must find them soon."""
     return heartbeat and replace(heartbeat, repeater=Repeater())
 
 

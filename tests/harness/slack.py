@@ -50,7 +50,7 @@ class SlackHarness:
     """Running bot in a fake Slack with four people. Eve is in the workspace but not in the configuration."""
 
     slack: FakeSlack
-    bot: BotHarness
+    bot_harness: BotHarness
     alice: Teammate
     bob: Teammate
     carol: Teammate
@@ -59,11 +59,11 @@ class SlackHarness:
 
     async def thread_id_for(self, root: Any) -> str:
         """Return the id of the thread that was opened by a message."""
-        commits = [c for c in self.bot.commits if c.after.origin == f"slack:{root.channel}:{root.ts}"]
+        commits = [c for c in self.bot_harness.commits if c.after.origin == f"slack:{root.channel}:{root.ts}"]
         return commits[-1].after.thread_id
 
     async def event_types(self, root: Any) -> list[str]:
-        return await self.bot.event_types(await self.thread_id_for(root))
+        return await self.bot_harness.event_types(await self.thread_id_for(root))
 
     async def advance_clock(self, **amount: float) -> None:
         """Advance the clock, with no request in progress."""
@@ -118,17 +118,17 @@ async def slack_bot_in(
         channels=channels,
         roster=roster,
         id_prefix=id_prefix,
-    ) as bot:
+    ) as bot_harness:
         if plugin.close is not None:
-            bot.bot.closers.append(plugin.close)
-        async with _serve(bot, plugin, slack, transport) as url:
-            yield SlackHarness(slack, bot, *_add_people(slack), url)
+            bot_harness.bot.closers.append(plugin.close)
+        async with _serve(bot_harness, plugin, slack, transport) as url:
+            yield SlackHarness(slack, bot_harness, *_add_people(slack), url)
 
 
 @asynccontextmanager
-async def locked_database(bot: BotHarness) -> AsyncIterator[None]:
+async def locked_database(bot_harness: BotHarness) -> AsyncIterator[None]:
     """Hold a write lock on the SQLite file from another connection; the bot's writes fail without waiting."""
-    database = bot.bot.engine.database
+    database = bot_harness.bot.engine.database
     await database.transaction(lambda connection: connection.exec_driver_sql("PRAGMA busy_timeout=0") and None)
     with closing(sqlite3.connect(sqlite_path(database.url), isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
@@ -153,11 +153,13 @@ def _build_plugin(slack: FakeSlack, transport: Transport) -> Plugin:
 
 
 @asynccontextmanager
-async def _serve(bot: BotHarness, plugin: Plugin, slack: FakeSlack, transport: Transport) -> AsyncIterator[str]:
+async def _serve(bot_harness: BotHarness, plugin: Plugin, slack: FakeSlack, transport: Transport) -> AsyncIterator[str]:
     """Serve the bot's endpoint, over HTTP or Socket Mode, and yield its URL."""
-    host = ChannelHost({"slack": plugin}, BotRuntime(bot.bot))
+    host = ChannelHost({"slack": plugin}, BotRuntime(bot_harness.bot))
     listen_socket = open_listen_socket("127.0.0.1", 0)
-    server = Server(create_app(bot.bot, [], channel_routes=tuple(build_channel_routes(host.plugins, host.runtime))))
+    server = Server(
+        create_app(bot_harness.bot, [], channel_routes=tuple(build_channel_routes(host.plugins, host.runtime)))
+    )
     serving = asyncio.create_task(server.serve(sockets=[listen_socket]))
     url = f"http://127.0.0.1:{listen_socket.getsockname()[1]}{EVENTS_PATH}"
     await host.start()

@@ -34,7 +34,7 @@ from tests.agents.factories import (
     message_received,
     seconds_later,
     thread,
-    thread_with_approval,
+    thread_waiting_for_approval,
 )
 from tests.harness.people import ALICE
 from tests.histories import CAROL_PHONE, PEOPLE, RandomHistory, random_histories
@@ -71,7 +71,7 @@ def test_running_finished_or_new_thread_has_no_deadline() -> None:
 
 
 def test_unreadable_thread_has_no_deadline() -> None:
-    state = thread_with_approval(REMIND_AND_ESCALATE_TERMS).model_copy(update={"unreadable": "ThreadPainted"})
+    state = thread_waiting_for_approval(REMIND_AND_ESCALATE_TERMS).model_copy(update={"unreadable": "ThreadPainted"})
     assert (next_deadline(state), due_events(state, seconds_later(10**6), PEOPLE)) == (None, ())
 
 
@@ -87,7 +87,7 @@ def test_unreadable_thread_has_no_deadline() -> None:
     ],
 )
 def test_request_expires_at_the_exact_microsecond(on_expire: str, types: list[str]) -> None:
-    state = thread_with_approval(
+    state = thread_waiting_for_approval(
         ApprovalTerms.model_validate({"roles": ("release",), "expires": 60, "on_expire": on_expire})
     )
     end = seconds_later(60)
@@ -99,7 +99,7 @@ def test_request_expires_at_the_exact_microsecond(on_expire: str, types: list[st
 
 
 def test_expiry_is_recorded_as_a_timeout() -> None:
-    state = thread_with_approval(RELEASE_TERMS.model_copy(update={"on_expire": "halt"}))
+    state = thread_waiting_for_approval(RELEASE_TERMS.model_copy(update={"on_expire": "halt"}))
     expired, finished = due_events(state, seconds_later(1800), PEOPLE)
     assert isinstance(expired, RequestExpired)
     assert isinstance(finished, ThreadFinished)
@@ -109,20 +109,20 @@ def test_expiry_is_recorded_as_a_timeout() -> None:
 
 
 def test_on_expire_deny_continues_without_the_call() -> None:
-    state = after_clock(thread_with_approval(), seconds_later(1800))
+    state = after_clock(thread_waiting_for_approval(), seconds_later(1800))
     assert (state.status, state.current_call, state.open_request, state.needs_model) == ("running", None, None, True)
 
 
 def test_on_expire_halt_ends_the_thread() -> None:
     state = after_clock(
-        thread_with_approval(RELEASE_TERMS.model_copy(update={"on_expire": "halt"})), seconds_later(1800)
+        thread_waiting_for_approval(RELEASE_TERMS.model_copy(update={"on_expire": "halt"})), seconds_later(1800)
     )
     assert (state.status, state.current_call, next_work(state)) == ("failed", None, ())
 
 
 def test_on_expire_hold_pauses_the_thread_and_keeps_the_request() -> None:
     state = after_clock(
-        thread_with_approval(RELEASE_TERMS.model_copy(update={"on_expire": "hold"})), seconds_later(1800)
+        thread_waiting_for_approval(RELEASE_TERMS.model_copy(update={"on_expire": "hold"})), seconds_later(1800)
     )
     assert state.status == "paused"
     assert state.paused is not None
@@ -134,7 +134,7 @@ def test_on_expire_hold_pauses_the_thread_and_keeps_the_request() -> None:
 
 def test_late_clock_reports_everything_about_a_kept_request_at_once() -> None:
     """The request stays open after it expired, so its reminders and escalations remain due."""
-    state = thread_with_approval(REMIND_AND_ESCALATE_TERMS.model_copy(update={"on_expire": "hold"}))
+    state = thread_waiting_for_approval(REMIND_AND_ESCALATE_TERMS.model_copy(update={"on_expire": "hold"}))
     at = seconds_later(1800)
     assert due_events(state, at, PEOPLE)[0].type == "RequestExpired"
     assert len(due_steps(state, at)) == 4
@@ -142,12 +142,12 @@ def test_late_clock_reports_everything_about_a_kept_request_at_once() -> None:
 
 
 def test_expired_request_gets_no_reminder() -> None:
-    assert due_steps(thread_with_approval(REMIND_AND_ESCALATE_TERMS), seconds_later(1800)) == []
+    assert due_steps(thread_waiting_for_approval(REMIND_AND_ESCALATE_TERMS), seconds_later(1800)) == []
 
 
 @pytest.mark.parametrize("decision", ["approve", "deny"])
 def test_answer_stops_reminders_and_escalations(decision: str) -> None:
-    state = after_answer(thread_with_approval(REMIND_AND_ESCALATE_TERMS), decision)
+    state = after_answer(thread_waiting_for_approval(REMIND_AND_ESCALATE_TERMS), decision)
     assert next_deadline(state) is None
     assert due_events(state, seconds_later(10**6), PEOPLE) == ()
 
@@ -165,13 +165,13 @@ def test_answer_stops_reminders_and_escalations(decision: str) -> None:
     ],
 )
 def test_late_clock_reports_all_missed_deadlines(seconds: int, expected: list[tuple[str, int]]) -> None:
-    state = thread_with_approval(REMIND_AND_ESCALATE_TERMS)
+    state = thread_waiting_for_approval(REMIND_AND_ESCALATE_TERMS)
     assert due_steps(state, seconds_later(seconds)) == expected
     assert len(due_steps(state, seconds_later(seconds) - MICROSECOND)) == len(expected) - 1
 
 
 def test_punctual_clock_reports_each_deadline_once() -> None:
-    state, reported = thread_with_approval(REMIND_AND_ESCALATE_TERMS), []
+    state, reported = thread_waiting_for_approval(REMIND_AND_ESCALATE_TERMS), []
     for at in (seconds_later(seconds) for seconds in (300, 450, 600, 900, 1800)):
         assert next_deadline(state) == at
         assert due_events(state, at - MICROSECOND, PEOPLE) == ()
@@ -192,7 +192,7 @@ def test_unsorted_deadlines_are_all_reported() -> None:
     unsorted_terms = RELEASE_TERMS.model_copy(
         update=ApprovalTerms(remind=(600, 60, 300)).model_dump(include={"remind"})
     )
-    state = thread_with_approval(unsorted_terms)
+    state = thread_waiting_for_approval(unsorted_terms)
     assert next_deadline(state) == seconds_later(60)
     state = after_clock(state, seconds_later(60))
     assert next_deadline(state) == seconds_later(300)
@@ -202,7 +202,7 @@ def test_unsorted_deadlines_are_all_reported() -> None:
 def test_escalation_resolves_roles_and_keeps_plain_addresses() -> None:
     first, second = (
         e
-        for e in due_events(thread_with_approval(REMIND_AND_ESCALATE_TERMS), seconds_later(900), PEOPLE)
+        for e in due_events(thread_waiting_for_approval(REMIND_AND_ESCALATE_TERMS), seconds_later(900), PEOPLE)
         if isinstance(e, RequestEscalated)
     )
     assert first.to == (CAROL_PHONE,)
@@ -219,7 +219,7 @@ def after_failed_deliveries(state: ThreadState) -> ThreadState:
 
 
 def test_undeliverable_card_escalates_at_once() -> None:
-    state = after_failed_deliveries(thread_with_approval(REMIND_AND_ESCALATE_TERMS, shown_to=()))
+    state = after_failed_deliveries(thread_waiting_for_approval(REMIND_AND_ESCALATE_TERMS, shown_to=()))
     assert next_deadline(state) == NOW
     assert due_steps(state, seconds_later(1)) == [("RequestEscalated", 1)]
     further = after_failed_deliveries(after_clock(state, seconds_later(1)))
@@ -240,25 +240,25 @@ def direct_recipients(state: ThreadState) -> list[tuple[Address, ...]]:
 
 def test_undeliverable_card_goes_to_requester_and_approvers() -> None:
     email, web = Address("email:alice@example.com"), Address("web:bob")
-    first, second = direct_recipients(thread_with_approval(shown_to=()))
+    first, second = direct_recipients(thread_waiting_for_approval(shown_to=()))
     assert first == (ALICE_AT_TERMINAL, Address("terminal:bob"), CAROL_PHONE)
     assert second == (email, web, Address("terminal:carol"))
 
 
 def test_direct_card_says_why_it_was_sent() -> None:
-    state = after_clock(after_failed_deliveries(thread_with_approval(shown_to=())), seconds_later(1))
+    state = after_clock(after_failed_deliveries(thread_waiting_for_approval(shown_to=())), seconds_later(1))
     cards = [m.message.card for m in state.pending_messages]
     assert {card.note for card in cards if card} == {"This could not be shown in its conversation: gone"}
 
 
 def test_delivered_card_is_not_sent_directly() -> None:
-    state = after_clock(thread_with_approval(REMIND_AND_ESCALATE_TERMS), seconds_later(900))
+    state = after_clock(thread_waiting_for_approval(REMIND_AND_ESCALATE_TERMS), seconds_later(900))
     assert next_deadline(after_failed_deliveries(state)) != NOW
 
 
 def test_direct_cards_are_limited_for_a_large_role() -> None:
     crowd = tuple(Person(key=f"p{n}", name="P", roles=("release",)) for n in range(30))
-    state = after_failed_deliveries(thread_with_approval(shown_to=()))
+    state = after_failed_deliveries(thread_waiting_for_approval(shown_to=()))
     (escalated,) = (
         e for e in due_events(state, seconds_later(1), People(members=crowd)) if isinstance(e, RequestEscalated)
     )
@@ -266,12 +266,12 @@ def test_direct_cards_are_limited_for_a_large_role() -> None:
 
 
 def test_pending_card_does_not_escalate_early() -> None:
-    assert due_steps(thread_with_approval(REMIND_AND_ESCALATE_TERMS, shown_to=()), seconds_later(1)) == []
+    assert due_steps(thread_waiting_for_approval(REMIND_AND_ESCALATE_TERMS, shown_to=()), seconds_later(1)) == []
 
 
 def test_escalation_without_recipients_is_recorded() -> None:
     terms = RELEASE_TERMS.model_copy(update={"escalate": (EscalationStep(after=60, to=Address("role:ghosts")),)})
-    state = thread_with_approval(terms)
+    state = thread_waiting_for_approval(terms)
     escalated, notice = due_events(state, seconds_later(60), PEOPLE)
     assert isinstance(escalated, RequestEscalated)
     assert isinstance(notice, NoticeGiven)
@@ -280,7 +280,7 @@ def test_escalation_without_recipients_is_recorded() -> None:
 
 
 def test_reminder_goes_to_the_origin_and_escalation_to_its_address() -> None:
-    state = after_clock(thread_with_approval(REMIND_AND_ESCALATE_TERMS), seconds_later(450))
+    state = after_clock(thread_waiting_for_approval(REMIND_AND_ESCALATE_TERMS), seconds_later(450))
     assert [(m.to, m.replaces) for m in state.pending_messages] == [("terminal:alice", None), (CAROL_PHONE, None)]
     assert len({m.key for m in state.pending_messages}) == 2
 
@@ -297,7 +297,7 @@ def after_resume(state: ThreadState) -> ThreadState:
 
 
 def test_paused_thread_still_reminds_and_expires() -> None:
-    state = after_pause(thread_with_approval(REMIND_AND_ESCALATE_TERMS))
+    state = after_pause(thread_waiting_for_approval(REMIND_AND_ESCALATE_TERMS))
     assert next_deadline(state) == seconds_later(300)
     assert due_steps(state, seconds_later(300)) == [("RequestReminded", 1)]
     expired = after_clock(state, seconds_later(1800))

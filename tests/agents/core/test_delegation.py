@@ -37,9 +37,9 @@ from tests.agents.factories import (
     after_answer,
     after_step,
     after_tool_started,
+    event_stamp,
     incoming_message,
     message_received,
-    stamp,
     thread,
 )
 from tests.harness.people import ALICE, BOB
@@ -55,7 +55,9 @@ SHIP_CALL = CallTool(tool="ship", arguments={"where": "staging"})
 def next_event(state: ThreadState, step: Step) -> Any:
     """Return the single event that follows a step."""
     agent = AGENTS[state.active_agent]
-    (event,) = events_for_step(state, step, stamp(f"{state.version:04}"), agent=agent, policy=POLICY, agents=AGENTS)
+    (event,) = events_for_step(
+        state, step, event_stamp(new_id=f"{state.version:04}"), agent=agent, policy=POLICY, agents=AGENTS
+    )
     return event
 
 
@@ -114,7 +116,12 @@ def test_delegate_prefetches_before_its_first_model_call() -> None:
     after_prefetch = fold(
         state,
         events_for_tool_call(
-            state, CallTool(tool="look", arguments={}), stamp("7"), agent=RUNNER, policy=POLICY, is_prefetch=True
+            state,
+            CallTool(tool="look", arguments={}),
+            event_stamp(new_id="7"),
+            agent=RUNNER,
+            policy=POLICY,
+            is_prefetch=True,
         ),
     )
     assert isinstance(next_effect(after_prefetch), RunTool)
@@ -176,7 +183,7 @@ def test_waiting_agent_cannot_be_asked(busy_agent: str) -> None:
     carrier = replace(AGENTS["carrier"], asks=tuple(AGENTS))
     step = AskAgent(agent=busy_agent, message="help")
     (called,) = events_for_step(
-        thread_with_nested_delegation(), step, stamp("9"), agent=carrier, policy=ALLOW_ALL, agents=AGENTS
+        thread_with_nested_delegation(), step, event_stamp(new_id="9"), agent=carrier, policy=ALLOW_ALL, agents=AGENTS
     )
     assert isinstance(called, ToolCalled)
     assert (called.verdict.answer, called.verdict.rule, called.is_delegation) == ("deny", "preparation", False)
@@ -199,7 +206,9 @@ def test_delegation_to_a_forbidden_agent_is_denied(name: str) -> None:
 
 
 def test_delegation_to_a_removed_agent_is_denied() -> None:
-    (called,) = events_for_step(thread(), ASK_RUNNER, stamp(), agent=AGENT, policy=POLICY, agents={"walker": AGENT})
+    (called,) = events_for_step(
+        thread(), ASK_RUNNER, event_stamp(), agent=AGENT, policy=POLICY, agents={"walker": AGENT}
+    )
     assert isinstance(called, ToolCalled)
     assert called.verdict.answer == "deny"
 
@@ -235,8 +244,10 @@ def test_requests_name_the_active_agent() -> None:
     state = thread_with_delegation()
     for opened in (
         next_event(state, RequestHumanInput(question="Where?")),
-        question_request(state, RequestHumanInput(question="Why?"), stamp()),
-        budget_request(state.model_copy(update={"budget": state.budget.add("steps", 3)}), "steps", POLICY, stamp()),
+        question_request(state, RequestHumanInput(question="Why?"), event_stamp()),
+        budget_request(
+            state.model_copy(update={"budget": state.budget.add("steps", 3)}), "steps", POLICY, event_stamp()
+        ),
     ):
         assert (opened.request.agent, opened.actor) == ("runner", "agent:runner")
 

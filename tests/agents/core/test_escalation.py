@@ -12,7 +12,7 @@ from agents.core.reducer import fold
 from agents.core.state import ThreadState
 from agents.core.values import Address
 from bot.services.delivery_events import sent_event, undeliverable_event
-from tests.agents.factories import NOW, TERMINAL, get_open_request, seconds_later, thread_with_approval
+from tests.agents.factories import NOW, TERMINAL, get_open_request, seconds_later, thread_waiting_for_approval
 from tests.harness.people import CAROL
 from tests.histories import CAROL_PHONE, PEOPLE
 
@@ -34,7 +34,7 @@ def escalation_numbers(events: tuple[KnownEvent, ...]) -> list[int]:
 
 
 def after_escalation(ask: ApprovalTerms, seconds: float = 60) -> tuple[ThreadState, tuple[KnownEvent, ...]]:
-    state = thread_with_approval(ask)
+    state = thread_waiting_for_approval(ask)
     events = due_events(state, seconds_later(seconds), PEOPLE)
     return fold(state, events), events
 

@@ -21,7 +21,7 @@ from agents.core.next_step import (
 from agents.core.reducer import fold
 from agents.core.state import CurrentCall, ThreadState
 from storage.codec import dump_state, parse_state
-from tests.agents.factories import after_answer, message_received, seconds_later, thread, thread_with_approval
+from tests.agents.factories import after_answer, message_received, seconds_later, thread, thread_waiting_for_approval
 from tests.histories import RandomHistory, random_histories, wanted_effects
 
 CALL = CurrentCall(
@@ -101,7 +101,7 @@ def test_idle_thread_starts_no_work(changed: dict[str, Any]) -> None:
 
 def test_unreadable_thread_wants_no_effects() -> None:
     started = CALL.model_copy(update={"phase": "running", "attempt": 1})
-    unreadable_state = thread_with_approval(shown_to=()).model_copy(
+    unreadable_state = thread_waiting_for_approval(shown_to=()).model_copy(
         update={"unreadable": "ThreadPainted", "current_call": started}
     )
     assert unreadable_state.pending_messages
@@ -109,15 +109,15 @@ def test_unreadable_thread_wants_no_effects() -> None:
 
 
 def test_open_request_blocks_other_work() -> None:
-    assert next_work(thread_with_approval()) == ()
+    assert next_work(thread_waiting_for_approval()) == ()
 
 
 def test_approved_call_is_wanted() -> None:
-    assert isinstance(get_only_effect(after_answer(thread_with_approval())), RunTool)
+    assert isinstance(get_only_effect(after_answer(thread_waiting_for_approval())), RunTool)
 
 
 def test_messages_are_sent_in_every_status() -> None:
-    waiting = thread_with_approval(shown_to=())
+    waiting = thread_waiting_for_approval(shown_to=())
     for changed in ({}, {"paused": "wait"}, {"lifecycle": "cancelled"}):
         assert [m.key for m in pending_sends(waiting.model_copy(update=changed))] == [
             m.key for m in waiting.pending_messages

@@ -24,7 +24,7 @@ from tests.agents.factories import (
     incoming_message,
     question,
     seconds_later,
-    thread_with_approval,
+    thread_waiting_for_approval,
 )
 from tests.harness.people import ALICE, BOB, CAROL, STRANGER
 from tests.histories import PEOPLE
@@ -190,12 +190,12 @@ def after_message(state: ThreadState, text: str, seconds: float, *, is_shared: b
 
 
 def test_every_message_in_a_terminal_gets_a_notice() -> None:
-    state, first = after_message(thread_with_approval(TWO_APPROVALS), "hm", 0, is_shared=False)
+    state, first = after_message(thread_waiting_for_approval(TWO_APPROVALS), "hm", 0, is_shared=False)
     assert (first, after_message(state, "hm", 1, is_shared=False)[1]) == (1, 1)
 
 
 def test_shared_conversation_gets_no_equal_notice_within_seconds() -> None:
-    state, first = after_message(thread_with_approval(TWO_APPROVALS), "hm", 0)
+    state, first = after_message(thread_waiting_for_approval(TWO_APPROVALS), "hm", 0)
     state, second = after_message(state, "well", 2)
     state, third = after_message(state, "ok", 3)
     state, fourth = after_message(state, "hm", 9)
@@ -203,7 +203,7 @@ def test_shared_conversation_gets_no_equal_notice_within_seconds() -> None:
 
 
 def test_notice_is_sent_once_and_hidden_from_the_model() -> None:
-    before = thread_with_approval(TWO_APPROVALS)
+    before = thread_waiting_for_approval(TWO_APPROVALS)
     state, _ = after_message(before, "ok", 0)
     assert [(m.key, m.to) for m in state.pending_messages[len(before.pending_messages) :]] == [
         (f"notice:{state.version}", SOURCE)

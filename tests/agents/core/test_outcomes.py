@@ -16,14 +16,14 @@ from agents.core.requests import Request
 from agents.core.values import Address, person_address
 from bot.api.response_models import request_view
 from channels.terminal.views import ApiRequest, closed_view
-from tests.agents.factories import NOW, answer, get_open_request, thread_with_approval
+from tests.agents.factories import NOW, answer, get_open_request, thread_waiting_for_approval
 from tests.harness.people import BOB, CAROL
 from tests.histories import PEOPLE
 
 
 def after_answer(decision: str, by: Address = BOB, **fields: Any) -> Request:
     """Return the request after an answer that was logged with names."""
-    state = thread_with_approval()
+    state = thread_waiting_for_approval()
     request = get_open_request(state)
     evaluation = evaluate_answer(request, answer(decision, by, **fields), people=PEOPLE, now=NOW)
     event = RequestAnswered(at=NOW, actor=by, request_id=request.id, answer=evaluation.answer, status=evaluation.status)

@@ -26,7 +26,7 @@ from agents.core.requests import Request
 from agents.core.state import CurrentCall, ThreadState
 from agents.core.steps import RequestHumanInput
 from agents.core.values import ENGINE, Address
-from tests.agents.factories import NOW, RELEASE_TERMS, answer, policy_decision, stamp, thread
+from tests.agents.factories import NOW, RELEASE_TERMS, answer, event_stamp, policy_decision, thread
 from tests.harness.people import ALICE, BOB, STRANGER
 from tests.histories import PEOPLE
 
@@ -42,28 +42,30 @@ CALL = CurrentCall(
 
 
 def make_question(question: str = "Where to?", *choices: str) -> Request:
-    return question_request(thread(), RequestHumanInput(question=question, choices=choices), stamp()).request
+    return question_request(thread(), RequestHumanInput(question=question, choices=choices), event_stamp()).request
 
 
 def make_budget_request(*rules: Rule, **limits: float) -> Request:
     state = thread(budget=Budget(**(limits or {"steps": 3})))
-    return budget_request(state, next(iter(limits or ["steps"])), Policy(rules=rules, people=PEOPLE), stamp()).request
+    return budget_request(
+        state, next(iter(limits or ["steps"])), Policy(rules=rules, people=PEOPLE), event_stamp()
+    ).request
 
 
 def test_request_names_thread_agent_and_requester() -> None:
-    request = approval_request(thread(), CALL, policy_decision(RELEASE_TERMS), stamp("7")).request
+    request = approval_request(thread(), CALL, policy_decision(RELEASE_TERMS), event_stamp(new_id="7")).request
     assert (request.id, request.code, request.thread_id) == ("req_7", "C7", "thr_1")
     assert (request.agent, request.requester, request.opened_at) == ("walker", ALICE, NOW)
     assert (request.status, request.answers, request.cards) == ("open", (), ())
 
 
 def test_request_is_opened_by_the_agent_or_the_engine() -> None:
-    assert help_request(thread(), "Stuck.", stamp()).actor == Address("agent:walker")
+    assert help_request(thread(), "Stuck.", event_stamp()).actor == Address("agent:walker")
     assert agent_address(ThreadState()) == ENGINE
 
 
 def test_approval_request_has_exactly_the_current_call() -> None:
-    request = approval_request(thread(), CALL, policy_decision(RELEASE_TERMS), stamp()).request
+    request = approval_request(thread(), CALL, policy_decision(RELEASE_TERMS), event_stamp()).request
     assert (request.kind, request.purpose, request.call_id) == ("approval", "tool", CALL.call_id)
     assert (request.tool, request.arguments, request.digest) == (CALL.tool, CALL.arguments, CALL.digest)
     assert (request.terms, request.question, request.choices) == (RELEASE_TERMS, None, ())
@@ -94,18 +96,18 @@ def test_digest_of_a_question_covers_its_choices() -> None:
 
 def test_question_keeps_the_format_of_the_agent() -> None:
     step = RequestHumanInput(question="Sure?", format="yes_no", urgency="low")
-    request = question_request(thread(), step, stamp()).request
+    request = question_request(thread(), step, event_stamp()).request
     assert (request.format, request.urgency) == ("yes_no", "low")
 
 
 def test_stuck_agent_asks_how_to_continue() -> None:
-    request = help_request(thread(), "Several attempts failed.", stamp()).request
+    request = help_request(thread(), "Several attempts failed.", event_stamp()).request
     assert (request.kind, request.purpose) == ("question", "handover")
     assert request.question == "Several attempts failed. How should I go on?"
 
 
 def test_outcome_question_has_three_choices() -> None:
-    request = outcome_request(thread(), CALL, stamp()).request
+    request = outcome_request(thread(), CALL, event_stamp()).request
     assert (request.kind, request.purpose, request.call_id, request.urgency) == (
         "question",
         "outcome",
@@ -163,11 +165,11 @@ def test_expired_budget_request_halts_the_thread() -> None:
 @pytest.mark.parametrize(
     "request_",
     [
-        approval_request(thread(), CALL, policy_decision(RELEASE_TERMS), stamp()),
-        question_request(thread(), RequestHumanInput(question="?"), stamp()),
-        help_request(thread(), "Stuck.", stamp()),
-        outcome_request(thread(), CALL, stamp()),
-        budget_request(thread(budget=Budget(steps=3)), "steps", Policy(people=PEOPLE), stamp()),
+        approval_request(thread(), CALL, policy_decision(RELEASE_TERMS), event_stamp()),
+        question_request(thread(), RequestHumanInput(question="?"), event_stamp()),
+        help_request(thread(), "Stuck.", event_stamp()),
+        outcome_request(thread(), CALL, event_stamp()),
+        budget_request(thread(budget=Budget(steps=3)), "steps", Policy(people=PEOPLE), event_stamp()),
     ],
     ids=lambda event: event.request.purpose,
 )

@@ -20,7 +20,7 @@ from tests.agents.factories import (
     message_received,
     policy_requiring_approval,
     thread,
-    thread_with_approval,
+    thread_waiting_for_approval,
 )
 from tests.harness.people import ALICE, BOB, CAROL, STRANGER
 from tests.histories import PEOPLE, RandomHistory, random_histories
@@ -69,7 +69,7 @@ def test_requesters_outlast_the_history() -> None:
 
 def after_decision(decision: str = "deny", by: Address = BOB, **fields: str) -> ThreadState:
     """Return a thread in which a push was decided, with these fields of the answer."""
-    return after_answer(thread_with_approval(), decision, by, **fields)
+    return after_answer(thread_waiting_for_approval(), decision, by, **fields)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_decision_comment_ends_with_the_next_message() -> None:
 
 
 def test_message_after_a_proposal_makes_no_requester() -> None:
-    state = fold(thread_with_approval(), [message_received("wait a bit", by=BOB)])
+    state = fold(thread_waiting_for_approval(), [message_received("wait a bit", by=BOB)])
     state = after_answer(state, by=CAROL, comment="go")
     assert state.current_call is not None
     assert state.current_call.requesters == (ALICE,)

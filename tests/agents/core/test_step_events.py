@@ -18,7 +18,7 @@ from agents.core.reducer import fold
 from agents.core.state import ThreadState
 from agents.core.steps import Await, CallTool, DoneForNow, NothingToDo, RequestHumanInput, Step
 from agents.core.values import Address
-from tests.agents.factories import NOW, message_received, stamp, thread
+from tests.agents.factories import NOW, event_stamp, message_received, thread
 from tests.harness.people import STRANGER
 from tests.histories import AGENT, AGENTS, ESCALATING_TERMS, PEOPLE, POLICY, STEPS
 
@@ -26,7 +26,7 @@ WALKER = Address("agent:walker")
 
 
 def events_after(step: Step, state: ThreadState | None = None, policy: Policy = POLICY) -> tuple[KnownEvent, ...]:
-    return events_for_step(state or thread(), step, stamp(), agent=AGENT, policy=policy, agents=AGENTS)
+    return events_for_step(state or thread(), step, event_stamp(), agent=AGENT, policy=policy, agents=AGENTS)
 
 
 def call(tool: str, **arguments: Any) -> CallTool:
@@ -144,7 +144,7 @@ def test_digest_covers_thread_call_tool_and_arguments() -> None:
 
 
 def test_call_rejected_by_its_preparation_is_denied() -> None:
-    called = rejected_tool_call(thread(), call("push", where="v9"), "there is no tag v9", stamp(), agent=AGENT)
+    called = rejected_tool_call(thread(), call("push", where="v9"), "there is no tag v9", event_stamp(), agent=AGENT)
     assert (called.verdict.answer, called.verdict.rule, called.verdict.reason) == (
         "deny",
         "preparation",
@@ -154,7 +154,9 @@ def test_call_rejected_by_its_preparation_is_denied() -> None:
 
 
 def test_prefetched_call_is_marked() -> None:
-    (called,) = events_for_tool_call(thread(), call("look"), stamp(), agent=AGENT, policy=POLICY, is_prefetch=True)
+    (called,) = events_for_tool_call(
+        thread(), call("look"), event_stamp(), agent=AGENT, policy=POLICY, is_prefetch=True
+    )
     assert isinstance(called, ToolCalled)
     assert called.prefetched
 

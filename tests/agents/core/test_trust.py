@@ -15,7 +15,7 @@ from agents.core.tools import ToolContext, ToolResult, tool
 from agents.core.values import Address
 from bot.execution.tools.outcomes import blocked_reason, outcome_events
 from bot.execution.tools.runner import ToolOutcome
-from tests.agents.factories import ALLOW_ALL, NOW, TERMINAL, after_step, message_received, stamp, thread
+from tests.agents.factories import ALLOW_ALL, NOW, TERMINAL, after_step, event_stamp, message_received, thread
 from tests.harness.people import BOB, STRANGER
 from tests.histories import AGENT, AGENTS, PEOPLE
 
@@ -62,7 +62,7 @@ def test_context_is_as_trusted_as_its_events(event: KnownEvent, trusted: bool) -
 
 def test_tool_result_makes_an_allowed_call_ask_for_approval() -> None:
     state = thread(ToolSucceeded(at=NOW, actor=ACTOR, call_id="call_0", summary="deploy now"))
-    events = events_for_step(state, PUSH_CALL, stamp(), agent=AGENT, policy=ALLOW_ALL, agents=AGENTS)
+    events = events_for_step(state, PUSH_CALL, event_stamp(), agent=AGENT, policy=ALLOW_ALL, agents=AGENTS)
     assert [event.type for event in events] == ["ToolCalled", "RequestOpened"]
     state = fold(state, events)
     request = state.open_request
@@ -99,7 +99,9 @@ def test_answer_of_a_delegate_is_as_trusted_as_its_context(trusted: bool) -> Non
     state = after_step(thread(), AskAgent(agent="runner", message="look"), ALLOW_ALL)
     found = ToolSucceeded(at=NOW, actor=ACTOR, call_id="call_7", summary="x", trusted=trusted)
     state = fold(state, [found])
-    (answer,) = events_for_step(state, DoneForNow(message="so"), stamp(), agent=AGENT, policy=ALLOW_ALL, agents=AGENTS)
+    (answer,) = events_for_step(
+        state, DoneForNow(message="so"), event_stamp(), agent=AGENT, policy=ALLOW_ALL, agents=AGENTS
+    )
     assert isinstance(answer, ToolSucceeded)
     assert answer.trusted is trusted
 
@@ -117,15 +119,15 @@ def test_prepared_arguments_are_as_trusted_as_tool_results(trusted: bool) -> Non
 
     agent = replace(AGENT, tools=(fetch,))
     step = CallTool(tool="fetch", arguments={})
-    called = events_for_step(thread(), step, stamp(), agent=agent, policy=ALLOW_ALL, agents=AGENTS)[0]
-    rejected = rejected_tool_call(thread(), step, "no", stamp(), agent=agent)
+    called = events_for_step(thread(), step, event_stamp(), agent=agent, policy=ALLOW_ALL, agents=AGENTS)[0]
+    rejected = rejected_tool_call(thread(), step, "no", event_stamp(), agent=agent)
     assert isinstance(called, ToolCalled)
     assert (called.trusted, rejected.trusted) == (trusted, trusted)
     state = fold(thread(), [called])
     assert state.is_trusted
     for status in ("succeeded", "failed", "retry", "unknown"):
         ended = ToolOutcome(status, "so", ToolResult(summary="x") if status == "succeeded" else None)  # type: ignore[arg-type]
-        (first, *_) = outcome_events(state, state.current_call, ended, stamp(), 0.5, is_trusted=trusted)  # type: ignore[arg-type]
+        (first, *_) = outcome_events(state, state.current_call, ended, event_stamp(), 0.5, is_trusted=trusted)  # type: ignore[arg-type]
         assert first.trusted is trusted  # type: ignore[union-attr]
 
 

@@ -20,31 +20,31 @@ SAMPLE_COMMITS = {
 
 
 @pytest.fixture(scope="session")
-def path() -> dict[str, str]:
-    """Return the PATH of the git program, the only variable that the tools need."""
+def git_environment() -> dict[str, str]:
+    """Return an environment with the PATH of the git program, the only variable that the tools need."""
     git = shutil.which("git")
     assert git is not None
     return {"PATH": f"{Path(git).parent}:/usr/bin:/bin"}
 
 
 @pytest.fixture
-def operator(tmp_path: Path, path: dict[str, str]) -> ToolRunner:
+def operator(tmp_path: Path, git_environment: dict[str, str]) -> ToolRunner:
     """Return a runner on the first machine."""
-    return ToolRunner(AGENT.set_up(tmp_path / "home", path))
+    return ToolRunner(AGENT.set_up(tmp_path / "home", git_environment))
 
 
 @pytest.fixture
-def other(tmp_path: Path, path: dict[str, str], operator: ToolRunner) -> ToolRunner:
+def other(tmp_path: Path, git_environment: dict[str, str], operator: ToolRunner) -> ToolRunner:
     """Return a runner on another machine with the same remote."""
     return ToolRunner(
-        AGENT.set_up(tmp_path / "elsewhere", {**path, "DEPLOY_REPO": operator.environment["DEPLOY_REPO"]})
+        AGENT.set_up(tmp_path / "elsewhere", {**git_environment, "DEPLOY_REPO": operator.environment["DEPLOY_REPO"]})
     )
 
 
 @pytest.fixture
-def remote(operator: ToolRunner, path: dict[str, str]) -> Git:
+def remote(operator: ToolRunner, git_environment: dict[str, str]) -> Git:
     """Return the bare remote repository itself."""
-    return Git(Path(operator.environment["DEPLOY_REPO"]), environment=path)
+    return Git(Path(operator.environment["DEPLOY_REPO"]), environment=git_environment)
 
 
 @pytest.fixture
@@ -79,8 +79,8 @@ def install_hook(remote: Git) -> Callable[[str, str], None]:
 
 
 @pytest.fixture
-def fake_git(tmp_path: Path) -> Callable[[str], Git]:
-    """Return a function that makes a git program from a shell script."""
+def make_git(tmp_path: Path) -> Callable[[str], Git]:
+    """Return a function that makes a git program from a shell script; its remote has the password `hunter2`."""
 
     def make(script: str) -> Git:
         program = tmp_path / "bin" / "git"

@@ -19,26 +19,28 @@ ROLL_BACK_STAGING = {"intent": "roll_back", "environment": "staging", "tag": "",
 SHOW_ALL_RELEASES = {"intent": "current_release", "environment": "all"}
 
 
-def test_set_up_returns_only_the_variables_the_tools_need(tmp_path: Path, path: dict[str, str]) -> None:
-    environment = set_up(tmp_path, {**path, "HOME": "/home/bot", "SLACK_BOT_TOKEN": "x"})
+def test_set_up_returns_only_the_variables_the_tools_need(tmp_path: Path, git_environment: dict[str, str]) -> None:
+    environment = set_up(tmp_path, {**git_environment, "HOME": "/home/bot", "SLACK_BOT_TOKEN": "x"})
     assert environment == {
-        **path,
+        **git_environment,
         "HOME": "/home/bot",
         "DEPLOY_REPO": str(tmp_path / "sample" / "remote.git"),
         "DEPLOY_CACHE": environment["DEPLOY_CACHE"],
     }
 
 
-def test_deploy_repo_replaces_the_sample(tmp_path: Path, path: dict[str, str]) -> None:
-    environment = set_up(tmp_path, {**path, "DEPLOY_REPO": "git@git.example:team/app.git"})
+def test_deploy_repo_replaces_the_sample(tmp_path: Path, git_environment: dict[str, str]) -> None:
+    environment = set_up(tmp_path, {**git_environment, "DEPLOY_REPO": "git@git.example:team/app.git"})
     assert environment["DEPLOY_REPO"] == "git@git.example:team/app.git"
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("form", ["{path}", "file://{path}"])
-def test_remote_can_be_a_path_with_spaces_or_a_file_url(tmp_path: Path, path: dict[str, str], form: str) -> None:
-    sample = set_up(tmp_path / "a home", path)["DEPLOY_REPO"]
-    environment = set_up(tmp_path / "another home", {**path, "DEPLOY_REPO": form.format(path=sample)})
+def test_remote_can_be_a_path_with_spaces_or_a_file_url(
+    tmp_path: Path, git_environment: dict[str, str], form: str
+) -> None:
+    sample = set_up(tmp_path / "a home", git_environment)["DEPLOY_REPO"]
+    environment = set_up(tmp_path / "another home", {**git_environment, "DEPLOY_REPO": form.format(path=sample)})
     tool = AGENT.get_tool("list_tags")
     assert tool is not None
     assert "v1.4.0" in tool.run(ToolContext("k", environment)).summary

@@ -8,11 +8,12 @@ import pytest
 from agents.core.errors import ConfigurationError, HandrailError, ToolError, Unavailable
 from agents.deploy.git import Git, GitResult
 
-FakeGit = Callable[[str], Git]
+MakeGit = Callable[[str], Git]
+"""Makes a git program from a shell script; its remote has the password `hunter2`."""
 
 
-def test_git_inherits_only_the_listed_variables(fake_git: FakeGit) -> None:
-    git = fake_git("/usr/bin/env")
+def test_git_inherits_only_the_listed_variables(make_git: MakeGit) -> None:
+    git = make_git("/usr/bin/env")
     output = Git(git.folder, git.remote, {**git.environment, "SLACK_BOT_TOKEN": "x", "HOME": "/home/bot"}).run("status")
     variables = dict(line.split("=", 1) for line in output.splitlines())
     assert "SLACK_BOT_TOKEN" not in variables
@@ -22,20 +23,21 @@ def test_git_inherits_only_the_listed_variables(fake_git: FakeGit) -> None:
     assert variables["GIT_COMMITTER_NAME"] == "Handrail"
 
 
-def test_configuration_file_named_by_the_operator_is_used(fake_git: FakeGit) -> None:
-    git = fake_git("/usr/bin/env")
+def test_configuration_file_named_by_the_operator_is_used(make_git: MakeGit) -> None:
+    git = make_git("/usr/bin/env")
     output = Git(git.folder, git.remote, {**git.environment, "GIT_CONFIG_GLOBAL": "/etc/bot/gitconfig"}).run("status")
     assert "GIT_CONFIG_GLOBAL=/etc/bot/gitconfig" in output.splitlines()
 
 
-def test_credentials_are_not_on_the_command_line_or_in_repr(fake_git: FakeGit) -> None:
-    git = fake_git('echo "$@"')
+def test_credentials_are_not_on_the_command_line_or_in_repr(make_git: MakeGit) -> None:
+    git = make_git('echo "$@"')
+    assert "hunter2" in git.remote
     assert git.run("fetch", "origin") == f"--git-dir={git.folder} fetch origin\n"
     assert "hunter2" not in repr(git)
 
 
-def test_remote_is_origin_and_ext_protocol_is_rejected(tmp_path: Path, path: dict[str, str]) -> None:
-    git = Git(tmp_path / "repo.git", f"ext::sh -c touch% {tmp_path}/ran", path)
+def test_remote_is_origin_and_ext_protocol_is_rejected(tmp_path: Path, git_environment: dict[str, str]) -> None:
+    git = Git(tmp_path / "repo.git", f"ext::sh -c touch% {tmp_path}/ran", git_environment)
     git.run("init", "--quiet", "--bare")
     assert git.run("config", "remote.origin.url").strip() == git.remote
     with pytest.raises(ToolError, match="'ext' not allowed"):
@@ -43,14 +45,14 @@ def test_remote_is_origin_and_ext_protocol_is_rejected(tmp_path: Path, path: dic
     assert not (tmp_path / "ran").exists()
 
 
-def test_timeout_kills_git_and_its_children(fake_git: FakeGit) -> None:
-    git = fake_git("/bin/sleep 60 & /bin/sleep 60")
+def test_timeout_kills_git_and_its_children(make_git: MakeGit) -> None:
+    git = make_git("/bin/sleep 60 & /bin/sleep 60")
     with pytest.raises(Unavailable, match=r"git fetch was stopped after 0\.2 s; try again later"):
         git.run("fetch", timeout=0.2)
 
 
-def test_output_that_is_not_utf_8_is_decoded(fake_git: FakeGit) -> None:
-    assert fake_git("printf 'caf\\351\\r\\n'").run("log") == "caf\N{REPLACEMENT CHARACTER}\r\n"
+def test_output_that_is_not_utf_8_is_decoded(make_git: MakeGit) -> None:
+    assert make_git("printf 'caf\\351\\r\\n'").run("log") == "caf\N{REPLACEMENT CHARACTER}\r\n"
 
 
 @pytest.mark.parametrize("path", ["", "/nonexistent"])

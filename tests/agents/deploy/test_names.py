@@ -21,8 +21,8 @@ ODD_NAMES = st.text(alphabet=st.sampled_from("v1.-_/@{}~^:?*[\\+#=%, lock\t\n\x0
 
 
 @pytest.fixture(scope="session")
-def git(tmp_path_factory: pytest.TempPathFactory, path: dict[str, str]) -> Git:
-    return Git(tmp_path_factory.mktemp("names") / "repo.git", environment=path)
+def git(tmp_path_factory: pytest.TempPathFactory, git_environment: dict[str, str]) -> Git:
+    return Git(tmp_path_factory.mktemp("names") / "repo.git", environment=git_environment)
 
 
 @given(name=ODD_NAMES)

@@ -79,9 +79,11 @@ def test_environment_without_a_release_is_reported(operator: ToolRunner, remote:
     assert answer.data["releases"] == [{"environment": "staging", "tag": None, "commit": None}]
 
 
-def test_empty_remote_has_no_commits_tags_or_releases(tmp_path: Path, path: dict[str, str]) -> None:
-    Git(tmp_path / "empty.git", environment=path).run("init", "--quiet", "--bare")
-    context = ToolContext("k", AGENT.set_up(tmp_path / "home", {**path, "DEPLOY_REPO": str(tmp_path / "empty.git")}))
+def test_empty_remote_has_no_commits_tags_or_releases(tmp_path: Path, git_environment: dict[str, str]) -> None:
+    Git(tmp_path / "empty.git", environment=git_environment).run("init", "--quiet", "--bare")
+    context = ToolContext(
+        "k", AGENT.set_up(tmp_path / "home", {**git_environment, "DEPLOY_REPO": str(tmp_path / "empty.git")})
+    )
     summaries = [tool.run(context).summary for tool in AGENT.tools if tool.defaults.effect == "read"]
     assert summaries == [
         "There are no commits yet.",
@@ -256,14 +258,14 @@ def test_forged_and_invalid_records_are_ignored(operator: ToolRunner, remote: Gi
     assert operator.prepare("roll_back", environment="production")["tag"] == "v1.1.0"
 
 
-def test_missing_remote_error_names_the_variable(tmp_path: Path, path: dict[str, str]) -> None:
-    context = ToolContext("k", AGENT.set_up(tmp_path, {**path, "DEPLOY_REPO": str(tmp_path / "none")}))
+def test_missing_remote_error_names_the_variable(tmp_path: Path, git_environment: dict[str, str]) -> None:
+    context = ToolContext("k", AGENT.set_up(tmp_path, {**git_environment, "DEPLOY_REPO": str(tmp_path / "none")}))
     with pytest.raises(ToolError, match="Set DEPLOY_REPO to one that git can push to"):
         AGENT.tools[0].run(context)
 
 
-def test_unreachable_remote_is_unavailable(tmp_path: Path, path: dict[str, str]) -> None:
-    context = ToolContext("k", AGENT.set_up(tmp_path, {**path, "DEPLOY_REPO": "git://127.0.0.1:1/app"}))
+def test_unreachable_remote_is_unavailable(tmp_path: Path, git_environment: dict[str, str]) -> None:
+    context = ToolContext("k", AGENT.set_up(tmp_path, {**git_environment, "DEPLOY_REPO": "git://127.0.0.1:1/app"}))
     with pytest.raises(Unavailable, match=r"git://127\.0\.0\.1:1/app is not available now: .*Connection refused"):
         AGENT.tools[0].run(context)
 

@@ -56,7 +56,15 @@ def sql_change(statement: str) -> Change:
 
 def heartbeat_change(role: str, *queues: str, seconds_ago: float = 0) -> Change:
     """Return a change that records the heartbeat of a process `seconds_ago` seconds in the past."""
-    process = Process(f"{role}-{seconds_ago}", role, "box", 7, queues, 4 if queues else 0, NOW)
+    process = Process(
+        id=f"{role}-{seconds_ago}",
+        role=role,
+        host="box",
+        pid=7,
+        queues=queues,
+        concurrency=4 if queues else 0,
+        started_at=NOW,
+    )
     at = datetime.now(UTC) - timedelta(seconds=seconds_ago)
     return lambda connection: record_heartbeat(connection, process, at)
 

@@ -96,7 +96,7 @@ def _has_recent_heartbeats(connection: psycopg.Connection) -> bool:
 
 
 def test_lost_connection_is_replaced_at_the_next_heartbeat(postgres_url: str) -> None:
-    process = Process(generate_id(), "web", "here", 1, (), 0, utc_now())
+    process = Process(id=generate_id(), role="web", host="here", pid=1, queues=(), concurrency=0, started_at=utc_now())
     heartbeat, engine = HeartbeatConnection.for_url(postgres_url), create_database_engine(postgres_url)
     heartbeat.record(process, (), utc_now())
     with engine.connect() as other:
@@ -117,7 +117,9 @@ def test_lost_connection_is_replaced_at_the_next_heartbeat(postgres_url: str) ->
 
 
 def test_heartbeat_reconnects_after_a_timeout(postgres_url: str) -> None:
-    process = Process(generate_id(), "worker", "here", 1, (), 0, utc_now())
+    process = Process(
+        id=generate_id(), role="worker", host="here", pid=1, queues=(), concurrency=0, started_at=utc_now()
+    )
     with postgres_proxy(postgres_url) as proxy:
         heartbeat = HeartbeatConnection.for_url(proxy.url, timeout_seconds=2.0)
         heartbeat.record(process, (), utc_now())

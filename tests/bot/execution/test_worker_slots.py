@@ -1,4 +1,4 @@
-"""A thread that waits for a time holds no slot of a worker."""
+"""A thread that waits to be retried, and a timer that is not due, hold no slot of a worker."""
 
 import asyncio
 from datetime import timedelta
@@ -13,10 +13,10 @@ from bot.execution.queue.backend import QueueBackend
 from bot.execution.queue.jobs import timer_job
 from storage.database.database import Database
 from storage.jobs import RunningJob
-from tests.bot.conftest import BotSetup, on_every_setup
+from tests.bot.conftest import on_every_setup
 from tests.fakes.clock import FakeClock
 from tests.fakes.scripted_model import ScriptedModel
-from tests.harness.bot import running_bot
+from tests.harness import bot as bot_harness
 from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
 
 DONE = DoneForNow(message="Done.")
@@ -39,10 +39,8 @@ class PartlyFailingModel:
         raise RuntimeError("a bug")
 
 
-@on_every_setup
-async def test_as_many_failing_threads_as_slots_do_not_delay_others(
-    database: Database, running_bot, bot_setup: BotSetup
-) -> None:
+@on_every_setup  # SQLite, and PostgreSQL with and without the job queue
+async def test_as_many_failing_threads_as_slots_do_not_delay_others(database: Database, running_bot) -> None:
     model = PartlyFailingModel()
     async with running_bot(database, model) as harness:
         backend = harness.bot.backend
@@ -59,7 +57,7 @@ async def test_as_many_failing_threads_as_slots_do_not_delay_others(
 async def test_timer_that_is_fetched_early_returns_to_the_database(postgres_url: str) -> None:
     """The database's clock is ahead: the job goes back at once, for the time at which it is due in this process."""
     database, clock = Database.open(postgres_url), FakeClock()
-    async with running_bot(database, ScriptedModel(), has_job_queue=True, clock=clock) as harness:
+    async with bot_harness.running_bot(database, ScriptedModel(), has_job_queue=True, clock=clock) as harness:
         assert isinstance(harness.bot.backend, QueueBackend)
         at = clock.now() + timedelta(minutes=5)
         sleeper_count = len(clock._sleepers)

@@ -1,4 +1,4 @@
-"""The Socket Mode runner reopens a lost connection and reports an error while there is none."""
+"""The Socket Mode runner reopens a lost connection, and reports a problem while it has no connection."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -33,7 +33,10 @@ class FakeConnection:
 
 @dataclass
 class FakeRuntime:
-    """Runtime with a fake clock. It counts how often a loop waits, and keeps the reported problems."""
+    """Fake of the facilities that the process gives a channel (`channels.base.Runtime`), with a fake clock.
+
+    It counts how often a loop waits, and keeps the reported problems.
+    """
 
     condition: Condition = field(default_factory=Condition)
     clock: FakeClock = field(default_factory=FakeClock)

@@ -37,7 +37,7 @@ from tests.agents.factories import (
     request_shown,
     seconds_later,
     thread,
-    thread_with_approval,
+    thread_waiting_for_approval,
 )
 from tests.harness.people import ALICE, BOB
 from tests.histories import PEOPLE, RandomHistory, random_histories, wanted_effects
@@ -79,7 +79,7 @@ def test_first_event_sets_the_fields_of_a_thread() -> None:
     "state",
     [
         thread(),
-        thread_with_approval(),
+        thread_waiting_for_approval(),
         thread_with_approved_call(),
         after_step(thread(), Await(seconds=60, reason="tea"), ALLOW_ALL),
     ],
@@ -96,7 +96,7 @@ def test_resumed_thread_waits_as_before_the_pause(state: ThreadState) -> None:
 
 
 def test_answer_during_a_pause_counts_but_starts_no_work() -> None:
-    state = after_answer(fold(thread_with_approval(), [THREAD_PAUSED]))
+    state = after_answer(fold(thread_waiting_for_approval(), [THREAD_PAUSED]))
     assert (state.status, next_work(state)) == ("paused", ())
     assert [type(effect).__name__ for effect in next_work(fold(state, [THREAD_RESUMED]))] == ["RunTool"]
 
@@ -138,7 +138,7 @@ def test_new_message_resets_the_failure_counters() -> None:
 
 
 def test_cancelling_updates_every_card_of_the_open_request() -> None:
-    state = fold(thread_with_approval(), [THREAD_CANCELLED])
+    state = fold(thread_waiting_for_approval(), [THREAD_CANCELLED])
     (request,) = state.requests
     assert (state.status, request.status, state.open_request, state.current_call) == (
         "cancelled",
@@ -184,11 +184,11 @@ def test_cancelling_ends_a_pause_and_a_wait() -> None:
     "parent",
     [
         thread(),
-        thread_with_approval(shown_to=()),
-        thread_with_approval(),
+        thread_waiting_for_approval(shown_to=()),
+        thread_waiting_for_approval(),
         thread_with_approved_call(),
         after_tool_started(thread_with_approved_call()),
-        fold(thread_with_approval(), [THREAD_PAUSED]),
+        fold(thread_waiting_for_approval(), [THREAD_PAUSED]),
         fold(thread(), [THREAD_CANCELLED]),
         after_step(thread(), Await(seconds=60, reason="tea"), ALLOW_ALL),
         thread(prefetch=("look",)),
@@ -207,21 +207,21 @@ def test_fork_is_idle_in_any_state_of_its_parent(parent: ThreadState) -> None:
 
 
 def test_fork_keeps_the_history_and_continues_on_a_message() -> None:
-    state = fold(thread_with_approval(), [thread_forked()])
+    state = fold(thread_waiting_for_approval(), [thread_forked()])
     assert [event.type for event in state.history[-2:]] == ["ToolCalled", "ThreadForked"]
     awake = fold(state, [message_received("and now staging")])
     assert (awake.status, awake.current_call) == ("running", None)
     assert [type(effect).__name__ for effect in next_work(awake)] == ["CallModel"]
 
 
-@pytest.mark.parametrize("parent", [thread(), thread_with_approved_call(), thread_with_approval()])
+@pytest.mark.parametrize("parent", [thread(), thread_with_approved_call(), thread_waiting_for_approval()])
 def test_fork_starts_with_nothing_spent(parent: ThreadState) -> None:
     state = fold(parent, [thread_forked(seconds=10**6)])
     assert state.spent == Budget(steps=0, tokens=0, usd=0.0, wall_clock=0.0)
 
 
 def test_card_of_the_parent_does_not_change_a_fork() -> None:
-    parent = thread_with_approval(shown_to=())
+    parent = thread_waiting_for_approval(shown_to=())
     replied = fold(parent, [thread_forked(), ReplyChosen(at=NOW, actor=BOB, text="hello")])
     state = fold(replied, [request_shown(parent)])
     assert (state.requests, state.pending_messages, state.status) == ((), replied.pending_messages, "done")
@@ -237,7 +237,7 @@ def test_running_time_counts_as_work() -> None:
 @pytest.mark.parametrize(
     "state",
     [
-        thread_with_approval(),
+        thread_waiting_for_approval(),
         fold(thread(), [THREAD_PAUSED]),
         fold(thread(), [thread_finished()]),
         after_step(thread(), Await(seconds=60, reason="tea"), ALLOW_ALL),

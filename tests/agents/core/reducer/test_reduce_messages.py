@@ -30,7 +30,7 @@ from tests.agents.factories import (
     message_received,
     message_sent,
     thread,
-    thread_with_approval,
+    thread_waiting_for_approval,
 )
 from tests.harness.people import ALICE, STRANGER
 from tests.histories import RandomHistory, find_history, random_histories
@@ -84,7 +84,10 @@ def test_message_ends_a_wait() -> None:
 
 @pytest.mark.parametrize(
     "occupied",
-    [thread_with_approval(), after_step(thread(), CallTool(tool="push", arguments={"where": "staging"}), ALLOW_ALL)],
+    [
+        thread_waiting_for_approval(),
+        after_step(thread(), CallTool(tool="push", arguments={"where": "staging"}), ALLOW_ALL),
+    ],
 )
 def test_message_during_a_request_or_call_is_only_recorded(occupied: ThreadState) -> None:
     state = fold(occupied, [message_received("by the way")])
@@ -97,7 +100,7 @@ def test_message_during_a_request_or_call_is_only_recorded(occupied: ThreadState
 
 
 @pytest.mark.parametrize("provenance", list(Provenance))
-def test_thread_is_trusted_until_an_unverified_message(provenance: Provenance) -> None:
+def test_thread_is_trusted_until_an_untrusted_message(provenance: Provenance) -> None:
     state = thread(message_received("x", by=STRANGER, provenance=provenance))
     assert state.is_trusted == (provenance in (Provenance.VERIFIED_PERSON, Provenance.SYSTEM))
 
@@ -112,7 +115,7 @@ def test_trust_returns_when_the_content_leaves_the_history() -> None:
 
 
 FIRST_MESSAGE = message_received("push it", ref="m1")
-APPROVED_CALL = after_step(thread(FIRST_MESSAGE), CallTool(tool="push", arguments={"where": "staging"}), ALLOW_ALL)
+WITH_ALLOWED_CALL = after_step(thread(FIRST_MESSAGE), CallTool(tool="push", arguments={"where": "staging"}), ALLOW_ALL)
 ALWAYS_CHANGING_FIELDS = {
     "version",
     "updated_at",
@@ -133,9 +136,9 @@ ALWAYS_CHANGING_FIELDS = {
         (thread(FIRST_MESSAGE, ThreadFinished(at=NOW, actor=ALICE, reason="done")), "done"),
         (thread(FIRST_MESSAGE, ThreadFinished(at=NOW, actor=ALICE, outcome="failed", reason="stuck")), "failed"),
         (after_step(thread(FIRST_MESSAGE), Await(seconds=60, reason="tea"), ALLOW_ALL), "waiting_for_time"),
-        (thread_with_approval(), "waiting_for_human"),
-        (APPROVED_CALL, "running"),
-        (after_tool_started(APPROVED_CALL), "running"),
+        (thread_waiting_for_approval(), "waiting_for_human"),
+        (WITH_ALLOWED_CALL, "running"),
+        (after_tool_started(WITH_ALLOWED_CALL), "running"),
     ],
 )
 def test_edit_or_deletion_starts_no_work(state: ThreadState, status: str, event: KnownEvent) -> None:
@@ -146,7 +149,7 @@ def test_edit_or_deletion_starts_no_work(state: ThreadState, status: str, event:
 
 
 @pytest.mark.parametrize("event", [message_edited("m1", "stop"), message_deleted("m1")], ids=["edit", "deletion"])
-def test_edit_changes_the_key_of_the_model_call(event: KnownEvent) -> None:
+def test_edit_or_deletion_changes_the_key_of_the_model_call(event: KnownEvent) -> None:
     (before,), (after,) = next_work(thread(FIRST_MESSAGE)), next_work(thread(FIRST_MESSAGE, event))
     assert (type(before), type(after)) == (CallModel, CallModel)
     assert before.key != after.key

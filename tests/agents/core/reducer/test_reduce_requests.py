@@ -48,15 +48,15 @@ from tests.agents.factories import (
     after_step,
     after_tool_started,
     answer,
+    event_stamp,
     get_open_request,
     message_received,
     message_sent,
     policy_decision,
     request_shown,
     seconds_later,
-    stamp,
     thread,
-    thread_with_approval,
+    thread_waiting_for_approval,
 )
 from tests.harness.people import ALICE, BOB, CAROL
 from tests.histories import CAROL_PHONE, PEOPLE
@@ -103,7 +103,7 @@ def pending_updates(state: ThreadState) -> list[tuple[Address, str | None]]:
 
 
 def test_request_card_goes_to_the_origin() -> None:
-    state = thread_with_approval(shown_to=())
+    state = thread_waiting_for_approval(shown_to=())
     request = get_open_request(state)
     (pending,) = state.pending_messages
     assert (pending.to, pending.request_id, pending.message, pending.replaces) == (
@@ -115,20 +115,20 @@ def test_request_card_goes_to_the_origin() -> None:
 
 
 def test_delivered_card_is_recorded_with_its_receipt() -> None:
-    state = thread_with_approval()
+    state = thread_waiting_for_approval()
     (card,) = get_open_request(state).cards
     assert (card.address, card.state, card.receipt.ref, card.shown_at) == (TERMINAL, "open", "m1", NOW)
     assert state.pending_messages == ()
 
 
 def test_card_delivered_twice_is_one_card() -> None:
-    state = thread_with_approval()
+    state = thread_waiting_for_approval()
     again = fold(state, [request_shown(state)])
     assert get_open_request(again).cards == get_open_request(state).cards
 
 
 def test_undeliverable_card_leaves_the_request_open() -> None:
-    state = thread_with_approval(shown_to=())
+    state = thread_waiting_for_approval(shown_to=())
     (pending,) = state.pending_messages
     undeliverable = MessageUndeliverable(
         at=NOW, actor=Address("channel:test"), key=pending.key, to=pending.to, reason="gone"
@@ -142,25 +142,30 @@ def test_undeliverable_card_leaves_the_request_open() -> None:
 
 
 def test_reminder_is_another_card_at_the_same_address() -> None:
-    state = after_deliveries(after_reminder(thread_with_approval()), "m2")
+    state = after_deliveries(after_reminder(thread_waiting_for_approval()), "m2")
     assert [(c.address, c.receipt.ref) for c in get_open_request(state).cards] == [(TERMINAL, "m1"), (TERMINAL, "m2")]
 
 
 def test_escalation_sends_a_card_to_another_address() -> None:
-    state = after_deliveries(after_escalation(thread_with_approval(), CAROL_PHONE, Address("slack:C0OPS")), "p1", "s1")
+    state = after_deliveries(
+        after_escalation(thread_waiting_for_approval(), CAROL_PHONE, Address("slack:C0OPS")), "p1", "s1"
+    )
     request = get_open_request(state)
     assert request.escalated == 1
     assert [c.address for c in request.cards] == [TERMINAL, CAROL_PHONE, "slack:C0OPS"]
 
 
 def test_every_card_is_updated_at_the_end() -> None:
-    state = after_deliveries(after_escalation(after_reminder(thread_with_approval()), CAROL_PHONE), "m2", "p1")
+    state = after_deliveries(after_escalation(after_reminder(thread_waiting_for_approval()), CAROL_PHONE), "m2", "p1")
     assert pending_updates(after_answer(state)) == [(TERMINAL, "m1"), (TERMINAL, "m2"), (CAROL_PHONE, "p1")]
 
 
 def test_pending_messages_have_unique_keys() -> None:
     state = after_deliveries(
-        after_escalation(after_reminder(after_reminder(thread_with_approval()), 2), CAROL_PHONE), "m2", "m3", "p1"
+        after_escalation(after_reminder(after_reminder(thread_waiting_for_approval()), 2), CAROL_PHONE),
+        "m2",
+        "m3",
+        "p1",
     )
     for settled in (after_answer(state), after_answer(after_edit(state)), fold(state, [request_superseded(state)])):
         keys = [pending.key for pending in settled.pending_messages]
@@ -191,8 +196,8 @@ FINAL_STATUSES = ["approved", "denied", "superseded", "expired", "cancelled"]
 
 
 @pytest.mark.parametrize("final_status", FINAL_STATUSES)
-def test_settled_request_is_dropped_after_all_card_updates(final_status: str) -> None:
-    state = after_settled(thread_with_approval(shown_to=(TERMINAL, CAROL_PHONE)), final_status)
+def test_updates_give_every_card_of_a_settled_request_its_status(final_status: str) -> None:
+    state = after_settled(thread_waiting_for_approval(shown_to=(TERMINAL, CAROL_PHONE)), final_status)
     (request,) = state.requests
     assert (request.status, request.settled_at, state.open_request) == (final_status, NOW, None)
     assert [pending.message.card.status for pending in state.pending_messages if pending.message.card] == [
@@ -211,7 +216,7 @@ def test_settled_request_is_dropped_after_all_card_updates(final_status: str) ->
 
 @pytest.mark.parametrize("final_status", FINAL_STATUSES)
 def test_card_delivered_after_the_end_is_updated(final_status: str) -> None:
-    waiting = thread_with_approval(shown_to=())
+    waiting = thread_waiting_for_approval(shown_to=())
     late_delivery = request_shown(waiting)
     state = fold(after_settled(waiting, final_status), [late_delivery])
     assert pending_updates(state) == [(TERMINAL, "m1")]
@@ -220,7 +225,7 @@ def test_card_delivered_after_the_end_is_updated(final_status: str) -> None:
 
 
 def test_undeliverable_update_leaves_its_card_unchanged() -> None:
-    state = after_answer(thread_with_approval())
+    state = after_answer(thread_waiting_for_approval())
     (pending,) = state.pending_messages
     undeliverable = MessageUndeliverable(
         at=NOW, actor=Address("channel:test"), key=pending.key, to=pending.to, reason="gone"
@@ -230,14 +235,14 @@ def test_undeliverable_update_leaves_its_card_unchanged() -> None:
 
 
 def test_update_settles_only_the_card_it_replaces() -> None:
-    state = after_answer(after_deliveries(after_reminder(thread_with_approval()), "m2"))
+    state = after_answer(after_deliveries(after_reminder(thread_waiting_for_approval()), "m2"))
     first, _ = state.pending_messages
     (request,) = fold(state, [message_sent(first)]).requests
     assert [(card.receipt.ref, card.state) for card in request.cards] == [("m1", "approved"), ("m2", "open")]
 
 
 def test_settled_request_is_kept_while_updates_are_pending() -> None:
-    state = after_answer(thread_with_approval())
+    state = after_answer(thread_waiting_for_approval())
     assert len(fold(state, [message_received("well?")]).requests) == 1
     (pending,) = state.pending_messages
     assert fold(state, [message_sent(pending), message_received("well?")]).requests == ()
@@ -245,7 +250,7 @@ def test_settled_request_is_kept_while_updates_are_pending() -> None:
 
 @pytest.mark.parametrize("final_status", FINAL_STATUSES)
 def test_card_recorded_twice_is_updated_once(final_status: str) -> None:
-    waiting = thread_with_approval()
+    waiting = thread_waiting_for_approval()
     state = fold(after_settled(waiting, final_status), [request_shown(waiting), request_shown(waiting)])
     assert pending_updates(state) == [(TERMINAL, "m1")]
 
@@ -254,7 +259,7 @@ def test_card_recorded_twice_is_updated_once(final_status: str) -> None:
 
 
 def test_approval_approves_the_call_and_names_the_approvers() -> None:
-    state = after_answer(after_answer(thread_with_approval(TWO_APPROVALS)), by=CAROL)
+    state = after_answer(after_answer(thread_waiting_for_approval(TWO_APPROVALS)), by=CAROL)
     assert state.current_call is not None
     assert (state.current_call.phase, [given.by for given in state.current_call.approvals]) == (
         "approved",
@@ -265,7 +270,7 @@ def test_approval_approves_the_call_and_names_the_approvers() -> None:
 
 
 def test_first_of_two_approvals_keeps_waiting() -> None:
-    state = after_answer(thread_with_approval(TWO_APPROVALS))
+    state = after_answer(thread_waiting_for_approval(TWO_APPROVALS))
     assert (state.status, get_open_request(state).approvers, next_work(state)) == ("waiting_for_human", (BOB,), ())
 
 
@@ -279,7 +284,7 @@ def pending_progress(state: ThreadState) -> list[tuple[Address, str | None, str]
 
 
 def test_first_of_two_approvals_updates_every_card_once() -> None:
-    state = after_answer(thread_with_approval(TWO_APPROVALS, shown_to=(TERMINAL, CAROL_PHONE)))
+    state = after_answer(thread_waiting_for_approval(TWO_APPROVALS, shown_to=(TERMINAL, CAROL_PHONE)))
     assert pending_progress(state) == [
         (TERMINAL, "m1", "1 of 2 so far: bob"),
         (CAROL_PHONE, "m1", "1 of 2 so far: bob"),
@@ -289,26 +294,29 @@ def test_first_of_two_approvals_updates_every_card_once() -> None:
 
 
 def test_card_delivered_after_the_first_approval_is_updated() -> None:
-    waiting = thread_with_approval(TWO_APPROVALS, shown_to=())
+    waiting = thread_waiting_for_approval(TWO_APPROVALS, shown_to=())
     late_delivery = request_shown(waiting)
     assert pending_progress(fold(after_answer(waiting), [late_delivery])) == [(TERMINAL, "m1", "1 of 2 so far: bob")]
 
 
 def test_uncounted_answer_changes_no_card() -> None:
-    assert after_answer(thread_with_approval(TWO_APPROVALS), by=ALICE).pending_messages == ()
+    assert after_answer(thread_waiting_for_approval(TWO_APPROVALS), by=ALICE).pending_messages == ()
 
 
 def test_approval_after_an_edit_updates_the_edited_card() -> None:
     three_approvals = ApprovalTerms(roles=("release",), quorum=3)
     state = after_deliveries(
-        after_answer(thread_with_approval(three_approvals), "edit", edited_call=edited_call(ask=three_approvals)), "m1"
+        after_answer(
+            thread_waiting_for_approval(three_approvals), "edit", edited_call=edited_call(ask=three_approvals)
+        ),
+        "m1",
     )
     state = after_answer(state, by=CAROL)
     assert pending_progress(state) == [(TERMINAL, "m1", "2 of 3 so far: bob, carol")]
 
 
 def test_edit_names_the_new_deciders() -> None:
-    state = thread_with_approval(TWO_APPROVALS)
+    state = thread_waiting_for_approval(TWO_APPROVALS)
     evaluation = evaluate_answer(
         get_open_request(state), answer("edit"), people=PEOPLE, now=NOW, edited_call=edited_call(ask=RELEASE_TERMS)
     )
@@ -327,30 +335,30 @@ def test_edit_names_the_new_deciders() -> None:
 
 
 def test_uncounted_answer_is_recorded_without_effect() -> None:
-    state = after_answer(thread_with_approval(), by=ALICE)
+    state = after_answer(thread_waiting_for_approval(), by=ALICE)
     assert [a.counted for a in get_open_request(state).answers] == [False]
     assert (state.status, next_work(state)) == ("waiting_for_human", ())
 
 
 @pytest.mark.parametrize("final_status", ["denied", "superseded", "expired"])
 def test_unapproved_call_is_dropped_and_the_model_continues(final_status: str) -> None:
-    state = after_settled(thread_with_approval(), final_status)
+    state = after_settled(thread_waiting_for_approval(), final_status)
     assert (state.current_call, state.needs_model, state.status) == (None, True, "running")
 
 
 def test_denial_does_not_count_as_a_failure() -> None:
-    assert after_settled(thread_with_approval(), "denied").failures == 0
+    assert after_settled(thread_waiting_for_approval(), "denied").failures == 0
 
 
 def test_comment_during_an_approval_starts_no_work() -> None:
-    state = fold(thread_with_approval(), [message_received("looks good to me")])
+    state = fold(thread_waiting_for_approval(), [message_received("looks good to me")])
     assert (state.status, next_work(state), state.needs_model) == ("waiting_for_human", (), False)
     assert state.history[-1].type == "MessageReceived"
     assert get_open_request(state).approvers == ()
 
 
 def test_new_instruction_drops_the_call_and_starts_the_model() -> None:
-    waiting = thread_with_approval()
+    waiting = thread_waiting_for_approval()
     state = fold(waiting, [request_superseded(waiting), message_received("ship elsewhere")])
     assert (state.status, state.current_call, state.needs_model) == ("running", None, True)
     assert len(next_work(state)) == 1
@@ -365,7 +373,7 @@ def after_edit(state: ThreadState, where: str = "production") -> ThreadState:
 
 
 def test_edit_updates_every_card() -> None:
-    state = after_edit(thread_with_approval(shown_to=(TERMINAL, CAROL_PHONE)))
+    state = after_edit(thread_waiting_for_approval(shown_to=(TERMINAL, CAROL_PHONE)))
     request = get_open_request(state)
     assert (request.arguments, request.digest, request.terms) == ({"where": "production"}, "e" * 64, TWO_APPROVALS)
     assert [(m.to, m.replaces and m.replaces.ref) for m in state.pending_messages] == [
@@ -376,7 +384,7 @@ def test_edit_updates_every_card() -> None:
 
 
 def test_edit_changes_the_call_and_counts_as_approval() -> None:
-    state = after_edit(thread_with_approval())
+    state = after_edit(thread_waiting_for_approval())
     assert state.current_call is not None
     assert (state.current_call.arguments, state.current_call.digest, state.current_call.phase) == (
         {"where": "production"},
@@ -392,7 +400,7 @@ def test_edit_changes_the_call_and_counts_as_approval() -> None:
 
 def test_sufficient_edit_approves_the_new_call() -> None:
     new_call = edited_call(ask=RELEASE_TERMS)
-    state = after_answer(thread_with_approval(), "edit", edited_call=new_call, arguments=new_call.arguments)
+    state = after_answer(thread_waiting_for_approval(), "edit", edited_call=new_call, arguments=new_call.arguments)
     assert state.current_call is not None
     assert (state.current_call.phase, state.current_call.arguments, state.current_call.digest) == (
         "approved",
@@ -401,15 +409,15 @@ def test_sufficient_edit_approves_the_new_call() -> None:
     )
 
 
-def test_earlier_approvals_lapse_with_an_edit_and_a_reason() -> None:
-    state = after_edit(after_answer(thread_with_approval(TWO_APPROVALS), by=CAROL))
+def test_edit_makes_earlier_approvals_lapse_and_records_why() -> None:
+    state = after_edit(after_answer(thread_waiting_for_approval(TWO_APPROVALS), by=CAROL))
     before, edit = get_open_request(state).answers
     assert (before.by, before.counted, before.reason) == (CAROL, False, "the arguments were edited")
     assert (edit.by, edit.counted) == (BOB, True)
 
 
 def test_card_of_old_arguments_is_updated_after_its_delivery() -> None:
-    waiting = thread_with_approval(shown_to=())
+    waiting = thread_waiting_for_approval(shown_to=())
     late_delivery = request_shown(waiting)
     state = fold(after_edit(waiting), [late_delivery])
     assert [(m.to, m.replaces and m.replaces.ref) for m in state.pending_messages] == [(TERMINAL, "m1")]
@@ -417,7 +425,7 @@ def test_card_of_old_arguments_is_updated_after_its_delivery() -> None:
 
 
 def test_replacement_card_replaces_the_old_one() -> None:
-    state = after_deliveries(after_edit(thread_with_approval()), "m2")
+    state = after_deliveries(after_edit(thread_waiting_for_approval()), "m2")
     assert [c.receipt.ref for c in get_open_request(state).cards] == ["m2"]
     again = after_deliveries(
         after_answer(state, "edit", by=CAROL, edited_call=edited_call("mars").model_copy(update={"digest": "f" * 64})),
@@ -427,12 +435,12 @@ def test_replacement_card_replaces_the_old_one() -> None:
 
 
 def test_card_updated_in_place_stays_one_card() -> None:
-    state = after_deliveries(after_edit(thread_with_approval()), "m1")
+    state = after_deliveries(after_edit(thread_waiting_for_approval()), "m1")
     assert [c.receipt.ref for c in get_open_request(state).cards] == ["m1"]
 
 
 def test_only_the_last_update_of_a_card_is_sent() -> None:
-    again = after_edit(thread_with_approval(shown_to=(TERMINAL, CAROL_PHONE)))
+    again = after_edit(thread_waiting_for_approval(shown_to=(TERMINAL, CAROL_PHONE)))
     state = after_answer(again, "deny", by=CAROL)
     assert [(m.to, m.message.card and m.message.card.status) for m in state.pending_messages] == [
         (TERMINAL, "denied"),
@@ -449,7 +457,7 @@ def after_request_opened(event: RequestOpened, state: ThreadState | None = None)
 
 
 def test_answered_question_continues_with_the_model() -> None:
-    state = after_request_opened(question_request(thread(), RequestHumanInput(question="Where?"), stamp()))
+    state = after_request_opened(question_request(thread(), RequestHumanInput(question="Where?"), event_stamp()))
     assert (state.status, state.needs_model) == ("waiting_for_human", False)
     state = after_answer(state, "answer", text="there")
     assert (state.status, state.needs_model) == ("running", True)
@@ -458,7 +466,7 @@ def test_answered_question_continues_with_the_model() -> None:
 def test_answered_help_request_resets_the_failures() -> None:
     stuck = thread().model_copy(update={"failures": 3, "repairs": 3, "retries": 6, "retry_at": seconds_later(60)})
     state = after_answer(
-        after_request_opened(help_request(stuck, "Stuck.", stamp()), stuck), "answer", text="try again"
+        after_request_opened(help_request(stuck, "Stuck.", event_stamp()), stuck), "answer", text="try again"
     )
     assert (state.failures, state.repairs, state.retries, state.retry_at) == (0, 0, 0, None)
     assert [type(effect).__name__ for effect in next_work(state)] == ["CallModel"]
@@ -469,7 +477,7 @@ def thread_with_unknown_outcome() -> ThreadState:
     state = after_tool_started(after_step(thread(), CallTool(tool="push", arguments={"where": "staging"}), ALLOW_ALL))
     assert state.current_call is not None
     return after_request_opened(
-        outcome_request(state, state.current_call, stamp("9")),
+        outcome_request(state, state.current_call, event_stamp(new_id="9")),
         state.model_copy(update={"current_call": call_awaiting_answer(state)}),
     )
 
@@ -486,7 +494,7 @@ def test_unknown_outcome_waits_for_a_person() -> None:
 
 
 @pytest.mark.parametrize("text", ["ran", "did not run"])
-def test_reported_outcome_goes_to_the_model_without_a_run(text: str) -> None:
+def test_reported_outcome_goes_to_the_model_without_another_run(text: str) -> None:
     state = after_answer(thread_with_unknown_outcome(), "answer", text=text)
     assert (state.current_call, state.needs_model, state.status) == (None, True, "running")
 
@@ -511,15 +519,18 @@ def test_expired_outcome_question_drops_the_call() -> None:
 
 def test_extended_budget_continues_with_the_model() -> None:
     spent = thread(budget={"steps": 3}).model_copy(update={"needs_model": False})
-    state = after_request_opened(budget_request(spent, "steps", Policy(people=PEOPLE), stamp()), spent)
+    state = after_request_opened(budget_request(spent, "steps", Policy(people=PEOPLE), event_stamp()), spent)
     state = after_answer(state)
     assert state.budget.steps == 3
     state = fold(state, [BudgetExtended(at=NOW, actor=BOB, kind="steps", by=3)])
     assert (state.budget.steps, state.needs_model, state.status) == (6, True, "running")
 
 
+# Deliveries
+
+
 def test_delivered_message_is_no_longer_pending() -> None:
-    state = thread_with_approval(shown_to=())
+    state = thread_waiting_for_approval(shown_to=())
     (wanted,) = pending_sends(state)
     assert isinstance(wanted, SendMessage)
     (pending,) = state.pending_messages
@@ -527,7 +538,7 @@ def test_delivered_message_is_no_longer_pending() -> None:
 
 
 def test_receipt_of_an_unknown_message_changes_nothing() -> None:
-    state = thread_with_approval()
+    state = thread_waiting_for_approval()
     unknown_message = PendingMessage(
         key="stray", to=CAROL_PHONE, message=render_card(get_open_request(state)), replaces=Receipt(ref="x", digest="y")
     )
@@ -595,7 +606,7 @@ def card_shown(pending: PendingMessage, request_id: str, ref: str) -> RequestSho
 
 @given(st.lists(st.sampled_from(CARD_ACTIONS), max_size=12), st.data())
 def test_no_card_looks_open_after_all_deliveries(actions: list[str], data: st.DataObject) -> None:
-    displayed = DisplayedCards(thread_with_approval(TWO_APPROVALS, shown_to=()))
+    displayed = DisplayedCards(thread_waiting_for_approval(TWO_APPROVALS, shown_to=()))
     for nth, action in enumerate(actions, 1):
         waiting = displayed.state.pending_messages
         if action in ("remind", "escalate", "edit"):
@@ -624,7 +635,7 @@ def test_no_card_looks_open_after_all_deliveries(actions: list[str], data: st.Da
     ],
 )
 def test_events_of_an_unknown_request_change_nothing(event: Any) -> None:
-    state = thread_with_approval()
+    state = thread_waiting_for_approval()
     after = fold(state, [event])
     assert after.requests == state.requests
     assert (after.status, after.pending_messages) == (state.status, state.pending_messages)
@@ -637,14 +648,14 @@ SLACK_CHANNEL = Address("slack:C0OPS")
 STARTED_CONVERSATION = StartedConversation(address=Address("slack:C0OPS:17.1"), conversation_key="T1:C0OPS:17.1")
 
 
-def thread_with_request_in_channel() -> ThreadState:
-    return thread_with_approval(shown_to=()).model_copy(update={"origin": SLACK_CHANNEL})
+def thread_with_channel_as_origin() -> ThreadState:
+    return thread_waiting_for_approval(shown_to=()).model_copy(update={"origin": SLACK_CHANNEL})
 
 
 def test_later_messages_follow_the_started_conversation() -> None:
     first = ReplyChosen(at=NOW, actor=BOB, text="one")
     second = first.model_copy(update={"text": "two"})
-    state = fold(thread_with_request_in_channel().model_copy(update={"pending_messages": ()}), [first, second])
+    state = fold(thread_with_channel_as_origin().model_copy(update={"pending_messages": ()}), [first, second])
     one, two = state.pending_messages
     receipt = Receipt(ref="C0OPS:17.1", digest="d", started=STARTED_CONVERSATION)
     state = fold(state, [MessageSent(at=NOW, actor=BOB, key=one.key, to=one.to, receipt=receipt)])
@@ -655,7 +666,7 @@ def test_later_messages_follow_the_started_conversation() -> None:
 
 
 def test_conversation_at_another_address_keeps_the_origin() -> None:
-    state = thread_with_approval(shown_to=())
+    state = thread_waiting_for_approval(shown_to=())
     (card,) = state.pending_messages
     receipt = Receipt(ref="D1:17.1", digest="d", started=STARTED_CONVERSATION)
     state_with_another_recipient = state.model_copy(

@@ -18,9 +18,9 @@ from tests.agents.factories import (
     NOW,
     after_step,
     after_tool_started,
+    event_stamp,
     message_received,
     seconds_later,
-    stamp,
     thread,
 )
 from tests.histories import AGENT, PEOPLE, POLICY
@@ -51,7 +51,9 @@ def after_success(state: ThreadState) -> ThreadState:
 
 
 def after_prefetch(state: ThreadState, policy: Policy = POLICY) -> ThreadState:
-    return fold(state, events_for_tool_call(state, LOOK_CALL, stamp(), agent=AGENT, policy=policy, is_prefetch=True))
+    return fold(
+        state, events_for_tool_call(state, LOOK_CALL, event_stamp(), agent=AGENT, policy=policy, is_prefetch=True)
+    )
 
 
 def step_chosen(usage: Usage | None) -> StepChosen:
@@ -204,7 +206,7 @@ def test_three_denied_proposals_in_a_row_are_three_failures() -> None:
 
 
 def test_rejected_call_is_a_failure_that_the_model_sees() -> None:
-    state = fold(thread(), [rejected_tool_call(thread(), PUSH_CALL, "no such place", stamp(), agent=AGENT)])
+    state = fold(thread(), [rejected_tool_call(thread(), PUSH_CALL, "no such place", event_stamp(), agent=AGENT)])
     assert (state.failures, state.current_call, state.needs_model) == (1, None, True)
 
 

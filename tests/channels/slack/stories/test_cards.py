@@ -43,7 +43,7 @@ def ask(question: str, **fields: object) -> RequestHumanInput:
 
 
 def list_executed_actions(harness: SlackHarness) -> list[str]:
-    return [action for _, action in harness.bot.tool_call_recorder.runs]
+    return [action for _, action in harness.bot_harness.tool_call_recorder.runs]
 
 
 async def copy_to_other_channel(card: ShownMessage, harness: SlackHarness) -> ShownMessage:
@@ -129,8 +129,8 @@ async def test_page_of_an_edited_request_is_not_approved(database: Database, run
         card = await harness.bob.wait_for_card(root, "Press Show all")
         await card.click("Show all", actor=harness.bob)
         modal = await harness.bob.wait_for_modal("Request")
-        (request,) = (await harness.bot.bot.engine.load(await harness.thread_id_for(root))).requests
-        await harness.bot.answer_request(request, "edit", person_key="carol", arguments={"tag": "v2"})
+        (request,) = (await harness.bot_harness.bot.engine.load(await harness.thread_id_for(root))).requests
+        await harness.bot_harness.answer_request(request, "edit", person_key="carol", arguments={"tag": "v2"})
         await modal.submit({})
         await harness.bob.wait_for_modal("Not accepted")
         assert list_executed_actions(harness) == []
@@ -211,7 +211,7 @@ async def test_edit_without_changes_is_an_approval(database: Database, running_b
         await card.wait_until_closed("approved by Bob Ito (slack)")
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(root, "Done.")
-        events = await harness.bot.events(await harness.thread_id_for(root))
+        events = await harness.bot_harness.events(await harness.thread_id_for(root))
         [answered] = [event for event in events if event.type == "RequestAnswered"]
         assert answered.answer.decision == "approve"
 
@@ -279,7 +279,7 @@ async def test_edit_that_policy_denies_is_rejected(database: Database, running_b
         await (await harness.bob.wait_for_modal("Edit")).submit({"tag": "v2"})
         modal = await harness.bob.wait_for_modal("Not accepted")
         assert "v2 is frozen" in str(modal.view.content)
-        assert (await harness.bot.wait_for_request(await harness.thread_id_for(root))).status == "open"
+        assert (await harness.bot_harness.wait_for_request(await harness.thread_id_for(root))).status == "open"
 
 
 async def test_late_submission_shows_the_outcome(database: Database, running_bot) -> None:
@@ -353,7 +353,7 @@ async def test_forged_button_is_rejected(database: Database, running_bot) -> Non
         for label in ("Approve", "Deny", "Edit"):
             await forged.click(label, actor=harness.bob)
             await harness.bob.wait_for_ephemeral("this button was not created by Handrail")
-        assert (await harness.bot.wait_for_request(await harness.thread_id_for(root))).status == "open"
+        assert (await harness.bot_harness.wait_for_request(await harness.thread_id_for(root))).status == "open"
         assert list_executed_actions(harness) == []
 
 

@@ -45,7 +45,7 @@ async def wait_for_direct_card(harness: SlackHarness) -> ShownMessage:
 
 async def wait_for_request(harness: SlackHarness, root: Message) -> Request:
     """Wait until all three cards of the thread's request are in the log, and return the request."""
-    state = await harness.bot.wait_until(
+    state = await harness.bot_harness.wait_until(
         await harness.thread_id_for(root), lambda state: state.open_request and len(state.open_request.cards) == 3
     )
     assert state.open_request is not None
@@ -70,7 +70,7 @@ async def test_click_closes_all_cards_and_late_clicks_are_explained(database: Da
             assert "is settled: approved by Bob Ito (slack)" in (await person.wait_for_ephemeral()).text
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(root, "Done.")
-        assert [action for _, action in harness.bot.tool_call_recorder.runs] == ["ship v1"]
+        assert [action for _, action in harness.bot_harness.tool_call_recorder.runs] == ["ship v1"]
 
 
 async def test_redelivered_click_counts_once(database: Database, running_bot) -> None:
@@ -88,14 +88,14 @@ async def test_redelivered_click_counts_once(database: Database, running_bot) ->
         await harness.slack.wait_until_quiet()
         harness.slack.ignore_ephemeral_messages()  # Eve's click is not recorded, so its repetition is answered again
         assert (await harness.event_types(root)).count("RequestAnswered") == 1
-        assert [action for _, action in harness.bot.tool_call_recorder.runs] == ["ship v1"]
+        assert [action for _, action in harness.bot_harness.tool_call_recorder.runs] == ["ship v1"]
 
 
 async def test_answer_on_another_channel_closes_all_cards(database: Database, running_bot) -> None:
     async with running_slack_bot(running_bot, database, ScriptedModel(SHIP, DONE), rules=RULES) as harness:
         root = await harness.alice.mention_bot("ship v1", channel=OPS)
         cards = await wait_for_three_cards(harness, root)
-        await harness.bot.answer_request(await wait_for_request(harness, root), "approve", person_key="carol")
+        await harness.bot_harness.answer_request(await wait_for_request(harness, root), "approve", person_key="carol")
         for card in cards:
             await card.wait_until_closed("approved by Carol Diaz (terminal)")
         await harness.advance_clock(seconds=1)
@@ -116,7 +116,7 @@ async def test_expired_request_closes_all_cards(database: Database, running_bot)
         await harness.bob.wait_for_ephemeral("no answer in time")
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(root, "Done.")
-        assert harness.bot.tool_call_recorder.runs == []
+        assert harness.bot_harness.tool_call_recorder.runs == []
 
 
 async def test_cancelled_thread_closes_all_cards(database: Database, running_bot) -> None:
@@ -124,7 +124,7 @@ async def test_cancelled_thread_closes_all_cards(database: Database, running_bot
         root = await harness.alice.mention_bot("ship v1", channel=OPS)
         cards = await wait_for_three_cards(harness, root)
         await wait_for_request(harness, root)
-        await harness.bot.bot.thread_control.cancel(await harness.thread_id_for(root), person_address("alice"))
+        await harness.bot_harness.bot.thread_control.cancel(await harness.thread_id_for(root), person_address("alice"))
         for card in cards:
             await card.wait_until_closed("cancelled with its thread")
         await cards[0].click("Approve", actor=harness.bob)
@@ -141,7 +141,7 @@ async def test_new_instruction_closes_all_cards(database: Database, running_bot)
             await card.wait_until_closed("withdrawn, or replaced by a new instruction")
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(root, "Done.")
-        assert harness.bot.tool_call_recorder.runs == []
+        assert harness.bot_harness.tool_call_recorder.runs == []
 
 
 async def test_deleted_card_is_followed_by_the_outcome(database: Database, running_bot) -> None:
@@ -149,8 +149,8 @@ async def test_deleted_card_is_followed_by_the_outcome(database: Database, runni
         root = await harness.alice.mention_bot("ship v1", channel=OPS)
         card = await harness.bob.wait_for_card(root, approval="ship")
         card.message.is_deleted = True
-        request = await harness.bot.wait_for_request(await harness.thread_id_for(root))
-        await harness.bot.answer_request(request, "deny", person_key="carol")
+        request = await harness.bot_harness.wait_for_request(await harness.thread_id_for(root))
+        await harness.bot_harness.answer_request(request, "deny", person_key="carol")
         await harness.advance_clock(seconds=1)
         await harness.bob.wait_for_reply(root, "denied by Carol Diaz (terminal)")
         await harness.advance_clock(seconds=1)
@@ -168,7 +168,7 @@ async def test_card_of_a_previous_process_can_be_clicked(database_url: str, runn
         ) as harness:
             root = await harness.alice.mention_bot("ship v1", channel=OPS)
             card = await harness.bob.wait_for_card(root, approval="ship")
-            await harness.bot.wait_for_request(await harness.thread_id_for(root))
+            await harness.bot_harness.wait_for_request(await harness.thread_id_for(root))
         async with slack_bot_in(
             slack, running_bot, Database.open(database_url), ScriptedModel(DONE), id_prefix="b", **options
         ) as harness:

@@ -31,7 +31,7 @@ async def request_shipping(harness: SlackHarness) -> tuple[Message, str]:
     root = await harness.alice.mention_bot("ship v1", channel=OPS)
     await harness.bob.wait_for_card(root, approval="ship")
     thread_id = await harness.thread_id_for(root)
-    await harness.bot.wait_for_request(thread_id)
+    await harness.bot_harness.wait_for_request(thread_id)
     return root, thread_id
 
 
@@ -71,12 +71,12 @@ async def test_thread_with_an_invalid_slack_origin_is_listed(database: Database,
             by=person_address("alice"),
             source=Address("terminal:alice"),
             provenance=Provenance.VERIFIED_PERSON,
-            at=harness.bot.clock.now(),
+            at=harness.bot_harness.clock.now(),
         )
         new_thread = NewThread(message=message, requester=person_address("alice"), origin=Address("slack:general"))
-        thread_id = (await harness.bot.bot.threads.open(new_thread)).after.thread_id
+        thread_id = (await harness.bot_harness.bot.threads.open(new_thread)).after.thread_id
         await harness.alice.wait_for_reply(text="Hello.")
-        await harness.bot.wait_until_at_rest(thread_id)
+        await harness.bot_harness.wait_until_at_rest(thread_id)
         assert "hi there" in await run_command(harness, "status")
         await harness.alice.open_home_tab()
         await harness.alice.wait_for_home_tab("hi there")
@@ -136,7 +136,7 @@ async def test_home_is_shown_without_links_if_slack_returns_no_link(database: Da
         assert f"see the thread in <#{OPS}>" in str(await harness.bob.wait_for_home_tab("helper wants to run ship"))
 
 
-async def test_opened_conversation_shows_suggested_prompts(database: Database, running_bot) -> None:
+async def test_opened_messages_tab_shows_suggested_prompts(database: Database, running_bot) -> None:
     async with running_slack_bot(running_bot, database, commands=COMMANDS) as harness:
         await harness.alice.open_messages_tab()
         assert [prompt["message"] for prompt in await harness.alice.wait_for_prompts("List tags")] == ["list tags"]
@@ -166,4 +166,4 @@ async def test_stop_button_in_an_unlinked_thread_does_nothing(database: Database
         harness.slack.workspace.sessions[root.channel, root.ts] = "processing"
         await harness.alice.press_stop(root)
         await harness.slack.wait_until_quiet()
-        assert harness.bot.commits == []
+        assert harness.bot_harness.commits == []

@@ -34,12 +34,12 @@ def build_replying_model(*texts: str) -> ScriptedModel:
 
 async def load_received_messages(harness: SlackHarness, root: Message) -> list[MessageReceived]:
     """Return the received messages in the log of the thread of a Slack message."""
-    log = await harness.bot.events(await harness.thread_id_for(root))
+    log = await harness.bot_harness.events(await harness.thread_id_for(root))
     return [event for event in log if isinstance(event, MessageReceived)]
 
 
 def list_thread_ids(harness: SlackHarness) -> set[str]:
-    return {commit.after.thread_id for commit in harness.bot.commits}
+    return {commit.after.thread_id for commit in harness.bot_harness.commits}
 
 
 @on_every_setup
@@ -135,7 +135,7 @@ async def test_concurrent_mentions_in_one_slack_thread_share_a_thread(database: 
             *(person.mention_bot("hi", channel=OPS, thread=root) for person in (harness.alice, harness.bob))
         )
         await harness.slack.wait_until_quiet()
-        await harness.bot.wait_until(await harness.thread_id_for(root), lambda state: state.status == "done")
+        await harness.bot_harness.wait_until(await harness.thread_id_for(root), lambda state: state.status == "done")
         for _ in range((await harness.event_types(root)).count("ReplyChosen")):
             await harness.alice.wait_for_reply(root, "Hello.")
             await harness.advance_clock(seconds=1)
@@ -166,7 +166,7 @@ async def test_unlinked_user_is_unverified_and_decides_nothing(database: Databas
         frank = harness.slack.add_person("frank", "U0FRANK")
         await card.click("Deny", actor=frank)
         assert "not allowed to decide" in (await frank.wait_for_ephemeral()).text
-        assert harness.bot.tool_call_recorder.runs == []
+        assert harness.bot_harness.tool_call_recorder.runs == []
 
 
 async def test_agent_is_addressed_by_its_name(database: Database, running_bot) -> None:
@@ -176,7 +176,7 @@ async def test_agent_is_addressed_by_its_name(database: Database, running_bot) -
     ) as harness:
         root = await harness.alice.mention_bot("Oncall: what burns?", channel=OPS)
         await harness.alice.wait_for_reply(root, "Nothing burns.")
-        state = await harness.bot.bot.engine.load(await harness.thread_id_for(root))
+        state = await harness.bot_harness.bot.engine.load(await harness.thread_id_for(root))
         assert (state.agent, [event.text for event in await load_received_messages(harness, root)]) == (
             "oncall",
             ["what burns?"],
@@ -211,7 +211,7 @@ async def test_empty_direct_message_answers_no_question(database: Database, runn
         await harness.alice.wait_for_card(root, "Which one?")
         await harness.alice.send_direct_message("", thread=root)
         await harness.slack.wait_until_quiet()
-        assert (await harness.bot.wait_for_request(await harness.thread_id_for(root))).status == "open"
+        assert (await harness.bot_harness.wait_for_request(await harness.thread_id_for(root))).status == "open"
 
 
 async def test_edit_into_another_command_supersedes_the_request(database: Database, running_bot) -> None:
@@ -237,7 +237,7 @@ async def test_deleted_message_with_replies_supersedes_its_request(database: Dat
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(root, "Never mind.")
         assert "MessageDeleted" in await harness.event_types(root)
-        assert harness.bot.tool_call_recorder.runs == []
+        assert harness.bot_harness.tool_call_recorder.runs == []
 
 
 async def test_edited_or_deleted_comment_is_only_recorded(database: Database, running_bot) -> None:
@@ -289,7 +289,7 @@ async def test_forwarded_message_is_unverified_text_of_its_author(database: Data
         (message,) = await load_received_messages(harness, root)
         assert (message.text, message.actor.id, message.author) == ("disk full on db1", "alice", "Eve (U0EVE)")
         assert message.provenance == Provenance.UNVERIFIED
-        assert not (await harness.bot.bot.engine.load(await harness.thread_id_for(root))).is_trusted
+        assert not (await harness.bot_harness.bot.engine.load(await harness.thread_id_for(root))).is_trusted
 
 
 async def test_own_text_and_forwarded_message_are_separate(database: Database, running_bot) -> None:
@@ -322,7 +322,7 @@ async def test_forwarded_yes_answers_no_question(database: Database, running_bot
         await harness.alice.wait_for_card(root, "Really?")
         await harness.alice.forward(forwarded_yes, channel=root.channel, thread=root)
         await harness.slack.wait_until_quiet()
-        assert (await harness.bot.wait_for_request(await harness.thread_id_for(root))).status == "open"
+        assert (await harness.bot_harness.wait_for_request(await harness.thread_id_for(root))).status == "open"
 
 
 async def test_deleted_message_with_quote_supersedes_its_request(database: Database, running_bot) -> None:
@@ -345,7 +345,7 @@ async def test_shortcut_in_an_inaccessible_channel_asks_for_an_invite(database: 
         await harness.alice.use_shortcut("handrail.ask", on=alert)
         await harness.alice.wait_for_ephemeral("Invite me")
         assert (await harness.alice.wait_for_reply(text="It is full.")).message.channel == "D0ALICE"
-        await harness.bot.wait_until_at_rest(await harness.thread_id_for(alert))
+        await harness.bot_harness.wait_until_at_rest(await harness.thread_id_for(alert))
         for method in ("chat.postMessage", "conversations.replies"):
             harness.slack.expect_error(method, "not_in_channel")
 
@@ -367,7 +367,7 @@ async def test_message_to_a_cancelled_thread_is_rejected_once(database: Database
     async with running_slack_bot(running_bot, database, ScriptedModel(SHIP)) as harness:
         root = await harness.alice.mention_bot("ship v1", channel=OPS)
         card = await harness.bob.wait_for_card(root, approval="ship")
-        await harness.bot.bot.thread_control.cancel(await harness.thread_id_for(root), person_address("bob"))
+        await harness.bot_harness.bot.thread_control.cancel(await harness.thread_id_for(root), person_address("bob"))
         await card.wait_until_closed("cancelled with its thread")
         await harness.bob.reply(root, "why?")
         assert "is cancelled; open a new one" in (await harness.bob.wait_for_ephemeral()).text
@@ -396,7 +396,7 @@ async def test_replies_to_an_approval_card_get_one_hint(database: Database, runn
         await harness.bob.wait_for_reply(root, "A message never approves.")
         await harness.slack.wait_until_quiet()
         assert len(list_hints(harness, root)) == 2
-        assert harness.bot.tool_call_recorder.runs == []
+        assert harness.bot_harness.tool_call_recorder.runs == []
 
 
 def list_hints(harness: SlackHarness, root: Message) -> list[str]:

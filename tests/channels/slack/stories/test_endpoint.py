@@ -32,7 +32,7 @@ MALFORMED_BODIES = (
 @pytest.fixture
 async def slack_bot(database: Database, running_bot) -> AsyncIterator[SlackHarness]:
     async with running_slack_bot(running_bot, database) as harness:
-        channel = harness.bot.bot.channels["slack"]
+        channel = harness.bot_harness.bot.channels["slack"]
         assert isinstance(channel, SlackChannel)
         await channel.bot_identity.get()  # the payloads of these tests do not name the bot
         yield harness
@@ -100,7 +100,7 @@ async def test_url_verification_and_ssl_check_are_answered(slack_bot: SlackHarne
 
 async def test_unstored_event_is_answered_503_and_redelivered(database: Database, running_bot) -> None:
     async with running_slack_bot(running_bot, database, ScriptedModel(HELLO)) as harness:
-        async with locked_database(harness.bot):
+        async with locked_database(harness.bot_harness):
             root = await harness.alice.mention_bot("hi", channel=OPS)
             await harness.slack.wait_until_quiet()
             assert response_statuses(harness) == [503] * 4  # two events, each retried at once

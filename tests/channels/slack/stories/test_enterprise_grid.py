@@ -50,4 +50,4 @@ async def test_external_user_of_a_shared_channel_is_ignored(database: Database, 
         guest = slack.add_person("gina", "U0GINA", team_id="T0OTHER")
         await guest.mention_bot("ship v1", channel=OPS)
         await slack.wait_until_quiet()
-        assert harness.bot.commits == []
+        assert harness.bot_harness.commits == []

@@ -27,16 +27,16 @@ async def test_approval_is_requested_and_given_in_the_thread(
         assert "not allowed to decide" in (await harness.eve.wait_for_ephemeral()).text
         await card.click("Approve", actor=harness.alice)
         assert "not allowed to decide" in (await harness.alice.wait_for_ephemeral()).text
-        assert harness.bot.tool_call_recorder.runs == []
+        assert harness.bot_harness.tool_call_recorder.runs == []
 
         await card.click("Approve", actor=harness.bob)
         assert "approved by Bob Ito (slack)" in await card.wait_until_closed()
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(root, "v1 is shipped.")
-        assert [action for _, action in harness.bot.tool_call_recorder.runs] == ["ship v1"]
+        assert [action for _, action in harness.bot_harness.tool_call_recorder.runs] == ["ship v1"]
         thread_id = await harness.thread_id_for(root)
-        await harness.bot.wait_until_at_rest(thread_id)
-        await harness.bot.check_replay(thread_id)
+        await harness.bot_harness.wait_until_at_rest(thread_id)
+        await harness.bot_harness.check_replay(thread_id)
 
 
 class TwoPartModel(ScriptedModel):
@@ -65,9 +65,9 @@ async def test_streamed_reply_ends_with_the_text_of_the_log(
         await card.wait_until_streamed("Version 1.4.0 runs in production.")
         assert card.message.text == "Version 1.4.0 runs in production."
         thread_id = await harness.thread_id_for(root)
-        await harness.bot.wait_until_at_rest(thread_id)
-        assert (await harness.bot.events(thread_id))[-1].type == "MessageSent"
-        await harness.bot.check_replay(thread_id)
+        await harness.bot_harness.wait_until_at_rest(thread_id)
+        assert (await harness.bot_harness.events(thread_id))[-1].type == "MessageSent"
+        await harness.bot_harness.check_replay(thread_id)
 
 
 async def test_streamed_reply_of_a_cancelled_thread_is_deleted(database: Database, running_bot) -> None:
@@ -75,7 +75,7 @@ async def test_streamed_reply_of_a_cancelled_thread_is_deleted(database: Databas
     async with running_slack_bot(running_bot, database, model) as harness:
         root = await harness.alice.mention_bot("what is deployed?", channel=OPS)
         card = await harness.alice.wait_for_stream(root, "Version 1.4.0")
-        await harness.bot.bot.thread_control.cancel(await harness.thread_id_for(root), Address("person:bob"))
+        await harness.bot_harness.bot.thread_control.cancel(await harness.thread_id_for(root), Address("person:bob"))
         model.may_continue.set()
         await card.wait_until_deleted()
 
@@ -89,5 +89,5 @@ async def test_file_of_a_long_reply_is_not_a_message_to_the_bot(database: Databa
         file = (await harness.alice.wait_for_reply(root)).message.extra_fields["files"][0]
         assert harness.slack.workspace.uploads[file["id"]].data == text.encode()
         thread_id = await harness.thread_id_for(root)
-        await harness.bot.wait_until_at_rest(thread_id)
-        assert [event.type for event in await harness.bot.events(thread_id)].count("MessageReceived") == 1
+        await harness.bot_harness.wait_until_at_rest(thread_id)
+        assert [event.type for event in await harness.bot_harness.events(thread_id)].count("MessageReceived") == 1

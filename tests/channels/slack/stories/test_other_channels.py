@@ -30,10 +30,10 @@ async def open_thread(harness: SlackHarness, origin: str, text: str = "ship v1")
         by=person_address("alice"),
         source=Address("terminal:alice"),
         provenance=Provenance.VERIFIED_PERSON,
-        at=harness.bot.clock.now(),
+        at=harness.bot_harness.clock.now(),
     )
     new_thread = NewThread(message=message, requester=person_address("alice"), origin=Address(origin))
-    return (await harness.bot.bot.threads.open(new_thread)).after.thread_id
+    return (await harness.bot_harness.bot.threads.open(new_thread)).after.thread_id
 
 
 def root_messages(harness: SlackHarness, channel: str) -> list[Message]:
@@ -44,43 +44,47 @@ async def test_escalation_reaches_all_people_of_a_role_on_slack(database: Databa
     rules = escalation_rules(EscalationStep(after=60, to=Address("role:release"), via="slack"))
     async with running_slack_bot(running_bot, database, ScriptedModel(SHIP, DONE), rules=rules) as harness:
         thread_id = await open_thread(harness, "terminal:alice")
-        await harness.bot.wait_for_request(thread_id)
+        await harness.bot_harness.wait_for_request(thread_id)
         await harness.advance_clock(seconds=60)
         cards = [await person.wait_for_reply(text="wants to run ship") for person in (harness.bob, harness.carol)]
         assert [card.message.channel for card in cards] == ["D0BOB", "D0CAROL"]
-        await harness.bot.wait_until(thread_id, lambda state: state.open_request and len(state.open_request.cards) == 3)
+        await harness.bot_harness.wait_until(
+            thread_id, lambda state: state.open_request and len(state.open_request.cards) == 3
+        )
         await cards[1].click("Approve", actor=harness.carol)
         for card in cards:
             await card.wait_until_closed("approved by Carol Diaz (slack)")
-        await harness.bot.wait_until_at_rest(thread_id)
+        await harness.bot_harness.wait_until_at_rest(thread_id)
 
 
 async def test_late_click_on_an_escalated_card_is_explained(database: Database, running_bot) -> None:
     rules = escalation_rules(EscalationStep(after=60, to=Address("slack:U0BOB")))
     async with running_slack_bot(running_bot, database, ScriptedModel(SHIP, DONE), rules=rules) as harness:
         thread_id = await open_thread(harness, "terminal:alice")
-        request = await harness.bot.wait_for_request(thread_id)
+        request = await harness.bot_harness.wait_for_request(thread_id)
         await harness.advance_clock(seconds=60)
         card = await harness.bob.wait_for_reply(text="wants to run ship")
-        await harness.bot.answer_request(request, "deny", person_key="carol")
+        await harness.bot_harness.answer_request(request, "deny", person_key="carol")
         await card.wait_until_closed("denied by Carol Diaz (terminal)")
         await card.click("Approve", actor=harness.bob)
         reply = await harness.bob.wait_for_ephemeral("is settled: denied by Carol Diaz (terminal)")
         assert reply.message.thread_ts is None
-        await harness.bot.wait_until_at_rest(thread_id)
+        await harness.bot_harness.wait_until_at_rest(thread_id)
 
 
 async def test_reply_to_an_escalated_card_reaches_its_thread(database: Database, running_bot) -> None:
     rules = escalation_rules(EscalationStep(after=60, to=Address("slack:U0BOB")))
     async with running_slack_bot(running_bot, database, ScriptedModel(SHIP), rules=rules) as harness:
         thread_id = await open_thread(harness, "terminal:alice")
-        await harness.bot.wait_for_request(thread_id)
+        await harness.bot_harness.wait_for_request(thread_id)
         await harness.advance_clock(seconds=60)
         card = await harness.bob.wait_for_reply(text="wants to run ship")
-        await harness.bot.wait_until(thread_id, lambda state: state.open_request and len(state.open_request.cards) == 2)
+        await harness.bot_harness.wait_until(
+            thread_id, lambda state: state.open_request and len(state.open_request.cards) == 2
+        )
         await harness.bob.reply(card.message, "what is in v1?")
         await harness.slack.wait_until_quiet()
-        assert (await harness.bot.event_types(thread_id)).count("MessageReceived") == 2
+        assert (await harness.bot_harness.event_types(thread_id)).count("MessageReceived") == 2
 
 
 @on_every_setup
@@ -90,7 +94,7 @@ async def test_thread_of_another_channel_continues_below_its_slack_message(datab
         harness.slack.add_channel(OPS)
         thread_id = await open_thread(harness, f"slack:{OPS}", "what is wrong?")
         first = await harness.alice.wait_for_reply(text="Disk is full.")
-        state = await harness.bot.wait_until_at_rest(thread_id)
+        state = await harness.bot_harness.wait_until_at_rest(thread_id)
         assert state.origin == f"slack:{OPS}:{first.message.ts}"
         await harness.bob.reply(first.message, "clean it")
         await harness.advance_clock(seconds=1)
@@ -104,14 +108,14 @@ async def test_card_that_starts_a_slack_thread_is_decided_there(database: Databa
         harness.slack.add_channel(OPS)
         thread_id = await open_thread(harness, f"slack:{OPS}")
         card = await harness.bob.wait_for_reply(text="wants to run ship")
-        await harness.bot.wait_for_request(thread_id)
+        await harness.bot_harness.wait_for_request(thread_id)
         await card.click("Approve", actor=harness.alice)
         await harness.alice.wait_for_ephemeral("not allowed to decide")
         await card.click("Approve", actor=harness.bob)
         await card.wait_until_closed("approved by Bob Ito (slack)")
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(card.message, "Done.")
-        await harness.bot.wait_until_at_rest(thread_id)
+        await harness.bot_harness.wait_until_at_rest(thread_id)
         assert root_messages(harness, OPS) == [card.message]
 
 
@@ -121,15 +125,15 @@ async def test_undeliverable_card_escalates_at_once(database: Database, running_
         harness.slack.add_channel("C0SECRET", has_bot=False)
         thread_id = await open_thread(harness, "slack:C0SECRET")
         card = await harness.bob.wait_for_reply(text="wants to run ship")
-        assert "MessageUndeliverable" in await harness.bot.event_types(thread_id)
-        await harness.bot.wait_until(thread_id, lambda state: state.open_request and state.open_request.cards)
+        assert "MessageUndeliverable" in await harness.bot_harness.event_types(thread_id)
+        await harness.bot_harness.wait_until(thread_id, lambda state: state.open_request and state.open_request.cards)
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(text="yet; I asked Bob Ito on Slack.")
         await card.click("Approve", actor=harness.bob)
         await card.wait_until_closed("approved by Bob Ito (slack)")
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(text="Done.")
-        await harness.bot.wait_until_at_rest(thread_id)
+        await harness.bot_harness.wait_until_at_rest(thread_id)
         for _ in range(3):
             harness.slack.expect_error("chat.postMessage", "not_in_channel")
 
@@ -147,7 +151,7 @@ async def test_rejected_card_is_sent_to_people_directly(database: Database, runn
         assert f"This could not be shown in its conversation: Slack rejected the call: {error}" in alice_card.text
         labels = [[c["text"]["text"] for c in card.controls] for card in (bob_card, alice_card)]
         assert labels == [["Approve", "Deny", "Edit"], ["Deny"]]
-        await harness.bot.wait_until(
+        await harness.bot_harness.wait_until(
             await harness.thread_id_for(root), lambda state: state.open_request and len(state.open_request.cards) == 3
         )
         await bob_card.click("Approve", actor=harness.bob)
@@ -170,7 +174,7 @@ async def test_archived_channel_sends_card_and_reply_to_the_requester(
         alice_card = await harness.alice.wait_for_reply(text="wants to run ship")
         bob_card = await harness.bob.wait_for_reply(text="wants to run ship")
         await harness.carol.wait_for_reply(text="wants to run ship")
-        await harness.bot.wait_until(
+        await harness.bot_harness.wait_until(
             await harness.thread_id_for(root), lambda state: state.open_request and len(state.open_request.cards) == 3
         )
         await bob_card.click("Deny", actor=harness.bob)
@@ -179,7 +183,7 @@ async def test_archived_channel_sends_card_and_reply_to_the_requester(
         await harness.advance_clock(seconds=1)
         reply = await harness.alice.wait_for_reply(text="Done.")
         assert (reply.message.channel, "could not be shown where you asked" in reply.text) == ("D0ALICE", True)
-        await harness.bot.wait_until_at_rest(await harness.thread_id_for(root))
+        await harness.bot_harness.wait_until_at_rest(await harness.thread_id_for(root))
         harness.slack.allow_errors("is_archived")
 
 
@@ -197,7 +201,7 @@ async def test_click_of_an_unauthorized_user_is_rejected_privately(database: Dat
         for person, reason in ((harness.alice, "not allowed to decide"), (harness.eve, "not allowed to decide")):
             await card.click("Approve", actor=person)
             await person.wait_for_ephemeral(reason)
-        assert (await harness.bot.wait_for_request(await harness.thread_id_for(root))).status == "open"
+        assert (await harness.bot_harness.wait_for_request(await harness.thread_id_for(root))).status == "open"
 
 
 async def test_revoked_token_is_reported_and_messages_are_sent_later(
@@ -207,14 +211,14 @@ async def test_revoked_token_is_reported_and_messages_are_sent_later(
         harness.slack.add_channel(OPS)
         harness.slack.fail_next("chat.postMessage", error="token_revoked")
         thread_id = await open_thread(harness, f"slack:{OPS}", "hi")
-        await harness.bot.wait_until(thread_id, lambda state: state.status == "done")
+        await harness.bot_harness.wait_until(thread_id, lambda state: state.status == "done")
         await log_capture.wait_for_action(harness, "delivery_retried")
-        assert "token_revoked; run `handrail doctor`" in harness.bot.bot.channel_errors["channel:slack"]
-        assert (await harness.bot.bot.engine.load(thread_id)).pending_messages
+        assert "token_revoked; run `handrail doctor`" in harness.bot_harness.bot.channel_errors["channel:slack"]
+        assert (await harness.bot_harness.bot.engine.load(thread_id)).pending_messages
         await harness.advance_clock(minutes=1)
         await harness.alice.wait_for_reply(text="Done.")
-        await harness.bot.wait_until_at_rest(thread_id)
-        assert "channel:slack" not in harness.bot.bot.channel_errors
+        await harness.bot_harness.wait_until_at_rest(thread_id)
+        assert "channel:slack" not in harness.bot_harness.bot.channel_errors
 
 
 async def test_rate_limited_message_is_sent_later_once(
@@ -255,7 +259,7 @@ async def test_html_response_is_retried_and_the_reply_arrives_once(
         await log_capture.wait_for_action(harness, "delivery_retried")
         await harness.advance_clock(minutes=1)
         await harness.alice.wait_for_reply(root, "Done.")
-        await harness.bot.wait_until_at_rest(await harness.thread_id_for(root))
+        await harness.bot_harness.wait_until_at_rest(await harness.thread_id_for(root))
 
 
 async def test_message_that_may_have_arrived_is_not_sent_twice(database: Database, running_bot) -> None:
@@ -264,4 +268,4 @@ async def test_message_that_may_have_arrived_is_not_sent_twice(database: Databas
         root = await harness.alice.mention_bot("hi", channel=OPS)
         await harness.alice.wait_for_reply(root, "Done.")
         await harness.advance_clock(minutes=1)
-        await harness.bot.wait_until_at_rest(await harness.thread_id_for(root))
+        await harness.bot_harness.wait_until_at_rest(await harness.thread_id_for(root))

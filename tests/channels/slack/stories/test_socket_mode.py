@@ -15,7 +15,7 @@ async def test_malformed_envelope_is_acknowledged_and_dropped(database: Database
         for payload in ({}, {"type": "event_callback"}, {"type": "event_callback", "event": "\ud800"}):
             response = await harness.slack.workspace.delivery.send(BotRequest("events_api", payload))
             assert (response.is_accepted, response.body) == (True, None)
-        assert harness.bot.commits == []
+        assert harness.bot_harness.commits == []
         assert len(harness.slack.delivery_attempts) == 3
 
 
@@ -23,7 +23,7 @@ async def test_unstored_envelope_is_not_acknowledged_and_is_redelivered(
     database: Database, running_bot, log_capture: LogCapture
 ) -> None:
     async with running_slack_bot(running_bot, database, ScriptedModel(HELLO), transport="socket") as harness:
-        async with locked_database(harness.bot):
+        async with locked_database(harness.bot_harness):
             root = await harness.alice.mention_bot("hi", channel=OPS)
             for attempt in (1, 2):  # Slack sends two events for a mention, and first retries at once
                 await log_capture.wait_for_action(harness, "inbound_rejected", 2 * attempt)
