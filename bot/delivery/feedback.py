@@ -65,6 +65,7 @@ class ReplyStreams:
 
 _IDLE_REASONS: Mapping[str, IdleReason] = {
     "waiting_for_human": "waiting",
+    "waiting_for_time": "waiting",
     "paused": "waiting",
     "cancelled": "cancelled",
 }

@@ -1,6 +1,7 @@
 """Status that Slack shows under a thread while an agent works there, with a button to stop it.
 
-An agent's session is `processing` while it works, `suspended` while it waits (docs.slack.dev/ai/agent-sessions).
+An agent's session is `processing` while it works, and `suspended` while it waits for a person or a timer
+(docs.slack.dev/ai/agent-sessions).
 """
 
 import asyncio
