@@ -254,11 +254,15 @@ class Session:
                     await self._request_watcher.poll()
 
     async def _wait_until_idle(self) -> None:
-        """Return when the thread is not running and all of its events are shown, or after a timeout."""
+        """Return when the thread is not running and all of its events are shown, or after a timeout.
+
+        While the server is unavailable, this waits like the live log, which reconnects.
+        """
         try:
             while self.thread_id is not None and self._follow_task is not None and not self._follow_task.done():
                 self._event_received.clear()
-                thread = await self.server.get(api_path("threads", self.thread_id), retries=MAX_RETRIES)
+                async with asyncio.timeout(IDLE_TIMEOUT_SECONDS):
+                    thread = await self._fetch_thread(self.thread_id)
                 is_retrying = thread["status"] == "waiting_for_time" and not self._has_timer
                 if thread["status"] != "running" and not is_retrying and thread["version"] <= self._last_seq:
                     return
@@ -266,6 +270,13 @@ class Session:
                     await self._event_received.wait()
         except TimeoutError:
             self._print(error_view(f"nothing happened for {IDLE_TIMEOUT_SECONDS:g} seconds"))
+
+    async def _fetch_thread(self, thread_id: str) -> Mapping[str, Any]:
+        """Return the thread as soon as the server is available."""
+        while True:
+            with suppress(Retryable):
+                thread: Mapping[str, Any] = await self.server.get(api_path("threads", thread_id), retries=MAX_RETRIES)
+                return thread
 
     def _remember_closed(self, details: Any) -> None:
         """Remember a request whose outcome was in the error of a late answer, so that it is not shown twice."""

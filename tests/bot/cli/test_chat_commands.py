@@ -1,5 +1,6 @@
 """Chat commands, typed by a script and sent to a scripted server."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from io import StringIO
@@ -265,6 +266,35 @@ async def switch_to_thread(server: ScriptedServer, thread_id: str) -> str:
     async with TerminalClient("http://127.0.0.1:1", "", "you", transport=httpx2.MockTransport(server)) as client:
         await Session(client, console).run(keyboard(), is_scripted=True)
     return output.getvalue()
+
+
+class RestartingServer(ScriptedServer):
+    """Server that cannot be reached for many requests after its first message, as during a slow restart."""
+
+    failures_left = 20
+
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        if self.received_actions and self.failures_left:
+            self.failures_left -= 1
+            raise httpx2.ConnectError("connection refused")
+        return super().__call__(request)
+
+
+async def test_scripted_chat_continues_after_a_slow_server_restart():
+    server, output = RestartingServer(), StringIO()
+
+    async def skip_delay(_seconds: float) -> None:
+        await asyncio.sleep(0)
+
+    async def keyboard() -> AsyncIterator[str]:
+        yield "list tags"
+        yield "/threads"
+
+    transport = httpx2.MockTransport(server)
+    async with TerminalClient("http://127.0.0.1:1", "", "you", sleep=skip_delay, transport=transport) as client:
+        await Session(client, Console(file=output, width=400)).run(keyboard(), is_scripted=True)
+    assert server.failures_left == 0
+    assert THREAD_ID in output.getvalue()
 
 
 async def test_thread_is_found_by_a_unique_prefix():
