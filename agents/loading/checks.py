@@ -60,7 +60,8 @@ def _describe_item(value: object) -> str:
 
 def _check_own_name(file: str, agent: Agent, earlier: Sequence[Agent]) -> Iterator[ConfigIssue]:
     if not _NAME_PATTERN.fullmatch(agent.name):
-        yield _agent_issue(file, agent, "a name has 1 to 64 of a-z, 0-9, dot, dash and underscore; rename the agent")
+        rule = "a name has 1 to 64 of a-z, 0-9, dot, dash and underscore, and starts with a letter or digit"
+        yield _agent_issue(file, agent, f"{rule}; rename the agent")
     if any(agent.name == other.name for other in earlier):
         yield _agent_issue(file, agent, "another agent has this name; rename one of them")
 

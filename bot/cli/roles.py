@@ -59,4 +59,4 @@ def _run_clock() -> None:
 
 
 def _print_role(role: ProcessRole) -> None:
-    echo(f"{role.name} takes jobs of {', '.join(role.queues)}, {role.concurrency} at once")
+    echo(f"{role.name} takes jobs of {', '.join(role.queues)}, {role.concurrency} of each at once")

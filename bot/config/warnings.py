@@ -52,7 +52,7 @@ def _approver_warnings(configuration: Configuration, tools: Sequence[Tool]) -> I
             key = f"policy[{shortage.rule_index}].ask"
             yield _rule_warning(configuration, shortage.rule_index, key, f"{shortage.message}; {shortage.fix}")
         elif configuration.source is not None:
-            message = f"{shortage.subject} {shortage.message}; {shortage.fix}"
+            message = f"{shortage.subject}: {shortage.message}; {shortage.fix}"
             yield ConfigIssue(file=str(configuration.source), key="policy", message=message, severity="warning")
 
 
@@ -84,9 +84,10 @@ def _environment_warnings(configuration: Configuration, settings: Settings) -> I
 class ApproverShortage:
     """Approval terms with too few approvers.
 
-    `rule_index` is the position of the rule in handrail.toml, None for the default of a tool. `is_certain`: there are
-    fewer approvers than required. Otherwise there are just enough, so that a request of one of the approvers cannot be
-    approved. `blocks_every_requester`: no person at all can make a request that can be approved.
+    `rule_index` is the position of the rule in handrail.toml, None for the default approval terms of a tool.
+    `is_certain`: there are fewer approvers than required. Otherwise there are just enough, so that a request of one of
+    the approvers cannot be approved. `blocks_every_requester`: no request of any person can be
+    approved.
     """
 
     subject: str
@@ -95,6 +96,10 @@ class ApproverShortage:
     is_certain: bool
     blocks_every_requester: bool
     rule_index: int | None = None
+
+
+_RULE_FIX = 'add people to it, give a person its role, or write deny = "the reason"'
+_DEFAULT_TERMS_FIX = "give a person a role that may approve, or write a rule for the tool with people, roles or deny"
 
 
 def find_approver_shortages(configuration: Configuration, tools: Sequence[Tool]) -> Iterator[ApproverShortage]:
@@ -112,7 +117,7 @@ def _list_terms(configuration: Configuration, tools: Sequence[Tool]) -> Iterator
     unconditional = {rule.tool for rule in configuration.rules if not rule.when}
     for tool in tools:
         if not unconditional & {tool.name, "*"} and (terms := _default_terms(configuration, tool)) is not None:
-            yield None, f"the default of {tool.name}", terms
+            yield None, f"the default approval terms of {tool.name}", terms
 
 
 def _default_terms(configuration: Configuration, tool: Tool) -> ApprovalTerms | None:
@@ -127,7 +132,7 @@ def _check_terms(rule_index: int | None, subject: str, terms: ApprovalTerms, peo
             f"requires {_format_approvals(terms.quorum)}, but {_format_approvers(approvers)}: "
             "its requests can never be approved"
         )
-        fix = 'add people to it, give a person its role, or write deny = "the reason"'
+        fix = _RULE_FIX if rule_index is not None else _DEFAULT_TERMS_FIX
         return ApproverShortage(
             subject, message, fix, is_certain=True, blocks_every_requester=True, rule_index=rule_index
         )

@@ -28,12 +28,14 @@ _MAX_LISTED_MODELS = 5
 
 
 def check_registry(registry: AgentRegistry) -> Iterator[Finding]:
-    """Yield which agents are loaded from where, and a finding for every mistake of those left out."""
+    """Yield which agents are loaded from where, and a finding for every mistake in the others."""
     names = ", ".join(f"{one.name} ({one.source})" for one in registry.loaded) or "none"
     yield Finding(name="agents", state="ok", message=f"loaded: {names}")
-    for issue in (*registry.built_in_issues, *registry.other_issues):
-        fix = "correct it and restart the server; `handrail agents check` lists all mistakes"
-        yield Finding(name="agents", state="problem", message=escape_hidden_characters(f"left out: {issue}"), fix=fix)
+    for effect, issues in (("prevents the start", registry.built_in_issues), ("left out", registry.other_issues)):
+        for issue in issues:
+            fix = "correct it and restart the server; `handrail agents check` lists all mistakes"
+            message = escape_hidden_characters(f"{effect}: {issue}")
+            yield Finding(name="agents", state="problem", message=message, fix=fix)
 
 
 ModelListing = tuple[str, ...] | Completion

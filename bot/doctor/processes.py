@@ -89,7 +89,7 @@ def backlog_finding(backlog: Backlog, now: datetime) -> Finding:
 def _process_finding(status: ProcessStatus, now: datetime) -> Finding:
     process, since = status.process, now - status.last_seen_at
     jobs = (
-        f"takes jobs of {', '.join(process.queues)}, {process.concurrency} at once"
+        f"takes jobs of {', '.join(process.queues)}, {process.concurrency} of each at once"
         if process.queues
         else "takes no jobs"
     )

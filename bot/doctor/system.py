@@ -158,4 +158,4 @@ def check_approvers(configuration: Configuration, tools: Sequence[Tool]) -> Iter
 
 def _to_finding(shortage: ApproverShortage) -> Finding:
     state = "problem" if shortage.is_certain else "warning"
-    return Finding(name=_CHECK_NAME, state=state, message=f"{shortage.subject} {shortage.message}", fix=shortage.fix)
+    return Finding(name=_CHECK_NAME, state=state, message=f"{shortage.subject}: {shortage.message}", fix=shortage.fix)

@@ -127,7 +127,7 @@ HELP = (
     ("/pause", "pause this thread: start nothing new until it is resumed"),
     ("/resume", "resume this thread"),
     ("/cancel", "cancel this thread and close its open request"),
-    ("/whoami", "show your token and the person you act as"),
+    ("/whoami", "show who you are, your token and its scopes, and the person you act as"),
     ("/as NAME", "act as another person (needs a token with the admin scope)"),
     ("/quit", "leave the chat; the thread continues"),
 )

@@ -150,7 +150,10 @@ _NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 
 def _check_name(value: str) -> str:
     if not _NAME_PATTERN.fullmatch(value):
-        raise ValueError(f"must be 1 to 64 of a-z, 0-9, dot, dash and underscore (found {quote(value)})")
+        raise ValueError(
+            "must be 1 to 64 of a-z, 0-9, dot, dash and underscore, starting with a letter or digit "
+            f"(found {quote(value)})"
+        )
     return value
 
 

@@ -34,8 +34,8 @@ EphemeralReply = dict[str, Any]
 
 SUBCOMMANDS = {
     "status": "show your threads and their status",
-    "approvals": "show the requests that wait for your decision",
-    "whoami": "show your linked person and roles",
+    "approvals": "show the approvals and questions that wait for you",
+    "whoami": "show who you are in Handrail, and your roles",
     "cancel": "cancel your thread; add its id if you have several",
     "help": "show this list",
 }

@@ -42,7 +42,7 @@ def test_rule_that_no_person_can_satisfy_is_a_warning(find_warnings):
 def test_tool_default_that_no_person_can_satisfy_is_a_warning(find_warnings):
     messages = find_warnings('[people.al]\nname = "Al"\n')
     assert [line.partition(" requires")[0] for line in messages] == [
-        f" policy: the default of {name}" for name in ("push_release_tag", "roll_back")
+        f" policy: the default approval terms of {name}:" for name in ("push_release_tag", "roll_back")
     ]
 
 

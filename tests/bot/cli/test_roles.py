@@ -19,8 +19,8 @@ MAX_SHUTDOWN_SECONDS = 10.0
 ROLE_OPTIONS = {"web": ("--port", "0"), "worker": (), "clock": ()}
 READY_TEXTS = {
     "web": "Handrail is at http://127.0.0.1:",
-    "worker": "worker takes jobs of advance, deliver, timer, 32 at once",
-    "clock": "clock takes jobs of timer, 32 at once",
+    "worker": "worker takes jobs of advance, deliver, timer, 32 of each at once",
+    "clock": "clock takes jobs of timer, 32 of each at once",
 }
 
 
@@ -103,7 +103,7 @@ def test_invalid_options_are_wrong_usage(postgres_folder, options, message):
 
 def test_worker_takes_each_named_queue_once(postgres_folder):
     with postgres_folder.start("worker", "--queues", "deliver,timer,deliver", "--concurrency", "3") as process:
-        process.wait_for_output("worker takes jobs of deliver, timer, 3 at once")
+        process.wait_for_output("worker takes jobs of deliver, timer, 3 of each at once")
         assert process.stop() == 0
 
 

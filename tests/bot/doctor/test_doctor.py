@@ -10,13 +10,15 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from agents.core.config_issues import ConfigIssue
 from agents.core.people import People, Person
 from agents.core.policy import ApprovalTerms, Rule
-from agents.registry import load_registry
+from agents.loading.sources import LoadedAgent
+from agents.registry import AgentRegistry, load_registry
 from bot.config.database import migrate_database
 from bot.config.loader import Configuration
 from bot.config.settings import Settings
-from bot.doctor.agents import check_deploy_repository, check_model
+from bot.doctor.agents import check_deploy_repository, check_model, check_registry
 from bot.doctor.database import check_database
 from bot.doctor.system import check_approvers, check_data_dir, check_git, check_machine, check_python, check_server
 from channels.terminal.client import TerminalClient
@@ -99,6 +101,7 @@ def test_terms_without_approvers_are_a_problem():
     finding = only_finding(check_approvers(build_configuration(APPROVER, OTHER_APPROVER, rules=(ONCALL_RULE,)), TOOLS))
     assert finding.state == "problem"
     assert "no person can approve" in finding.message
+    assert "add people to it" in (finding.fix or "")
 
 
 def test_quorum_above_number_of_approvers_is_a_problem():
@@ -112,7 +115,15 @@ def test_conditional_rule_leaves_the_default_of_the_tool():
         name="p", tool="push_release_tag", when={"environment": "production"}, ask=ApprovalTerms(people=("alice",))
     )
     findings = check_approvers(build_configuration(DEVELOPER, rules=(production,)), TOOLS)
-    assert "the default of push_release_tag" in " ".join(finding.message for finding in findings)
+    fixes = {finding.message.partition(": ")[0]: finding.fix or "" for finding in findings}
+    assert "write a rule for the tool" in fixes["the default approval terms of push_release_tag"]
+
+
+def test_mistakes_of_built_in_agents_prevent_the_start():
+    issue = ConfigIssue(file="a.py", key="agent a", message="has no tools")
+    built_in, other = LoadedAgent("a.py", issues=(issue,)), LoadedAgent("b.py", issues=(issue,), source="./agents")
+    _, *problems = check_registry(AgentRegistry((), (built_in, other)))
+    assert [problem.message for problem in problems] == [f"prevents the start: {issue}", f"left out: {issue}"]
 
 
 def check_with_models(names, **variables: str):

@@ -107,7 +107,7 @@ def test_worker_and_clock_are_sufficient(postgres_url):
     findings = check_url(postgres_url)
     assert {one.state for one in findings} == {"ok"}
     clock, web, worker = select_findings("process", findings)
-    assert "clock on box, pid 7, takes jobs of timer, 4 at once; seen" in clock.message
+    assert "clock on box, pid 7, takes jobs of timer, 4 of each at once; seen" in clock.message
     assert "takes no jobs" in web.message
     assert {"role": "worker", "queues": list(QUEUES), "concurrency": 4}.items() <= get_data(worker).items()
     assert [get_data(one)["processes"] for one in select_findings("queue", findings)] == [1, 1, 2]
