@@ -57,7 +57,10 @@ class RecordedAnswer(FrozenModel):
 
 
 class PostedCard(FrozenModel):
-    """A card of the request that a channel delivered."""
+    """A card of the request that a channel delivered, as of its last update.
+
+    `settled_at` is the time of the last update. While `state` is `open`, it says nothing about an end of the request.
+    """
 
     address: Address
     state: RequestStatus

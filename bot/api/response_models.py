@@ -130,7 +130,11 @@ class AnswerView(RecordedAnswer):
 
 
 class CardView(FrozenModel):
-    """One copy of the request on a channel. `reason` says why a copy could not be delivered."""
+    """One copy of the request on a channel.
+
+    `reason` says why a copy could not be delivered. `settled_at` is the time at which the copy was
+    updated to show the end of the request.
+    """
 
     address: Address
     state: RequestStatus | Literal["undeliverable"]
@@ -274,7 +278,9 @@ def request_view(request: Request, *, note: str | None = None) -> RequestView:
 
 
 def _card_view(card: PostedCard) -> CardView:
-    return CardView(**card.model_dump(exclude={"receipt"}))
+    # An open request has a `settled_at` on its card too, when the card was updated after one of several approvals.
+    excluded = {"receipt", "settled_at"} if card.state == "open" else {"receipt"}
+    return CardView(**card.model_dump(exclude=excluded))
 
 
 def _undeliverable_card_view(card: UndeliverableCard) -> CardView:

@@ -79,6 +79,19 @@ def test_card_is_shown_without_its_receipt() -> None:
     ]
 
 
+def test_updated_card_of_an_open_request_is_not_settled() -> None:
+    card = PostedCard(
+        address=Address("web:x"),
+        state="open",
+        receipt=Receipt(ref="r", digest="d"),
+        shown_at=NOON,
+        settled_at=NOON + timedelta(seconds=1),
+    )
+    assert view_as_json(ApprovalTerms(quorum=2), cards=(card,))["cards"] == [
+        {"address": "web:x", "state": "open", "shown_at": "2026-01-02T12:00:00Z"}
+    ]
+
+
 def test_unreadable_event_is_shown_as_stored() -> None:
     event = UnknownEvent(type="Later", at=NOON, actor=Address("system:engine"), data={"new": [1]})
     assert event_view(7, event, People()).model_dump(mode="json") == {
