@@ -63,9 +63,9 @@ def list_pending(connection: Connection) -> list[OutboxMessage]:
     return _messages_from_rows(connection, connection.execute(select(_outbox).order_by(*_ORDER)).all())
 
 
-def list_pending_since(connection: Connection, since: datetime, limit: int = 1000) -> list[OutboxMessage]:
-    """Return the pending messages created before `since`, oldest first."""
-    query = select(_outbox).where(_outbox.c.created_at < since).order_by(*_ORDER).limit(limit)
+def list_pending_created_before(connection: Connection, cutoff: datetime, limit: int = 1000) -> list[OutboxMessage]:
+    """Return the pending messages created before `cutoff`, oldest first."""
+    query = select(_outbox).where(_outbox.c.created_at < cutoff).order_by(*_ORDER).limit(limit)
     return _messages_from_rows(connection, connection.execute(query).all())
 
 

@@ -86,9 +86,9 @@ def list_unfinished_threads(connection: Connection) -> list[str]:
     return list(connection.execute(_SELECT_UNFINISHED).scalars())
 
 
-def list_stale_unfinished_threads(connection: Connection, since: datetime, limit: int = 1000) -> list[str]:
-    """Return the ids of threads with unfinished work and no event after `since`, oldest first."""
-    query = select(_thread.c.id).where(_thread.c.unfinished, _thread.c.updated_at < since)
+def list_stale_unfinished_threads(connection: Connection, cutoff: datetime, limit: int = 1000) -> list[str]:
+    """Return the ids of threads with unfinished work and no event after `cutoff`, oldest first."""
+    query = select(_thread.c.id).where(_thread.c.unfinished, _thread.c.updated_at < cutoff)
     return list(connection.execute(query.order_by(_thread.c.updated_at).limit(limit)).scalars())
 
 

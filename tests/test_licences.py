@@ -33,7 +33,7 @@ def test_no_dependency_has_a_gpl_licence() -> None:
 
 
 def transitive_dependencies(name: str) -> set[str]:
-    """Return the package and all packages that it requires, directly or not."""
+    """Return the names of all packages that the package requires, directly or not."""
     found: set[Requirement] = set()
     unvisited = [Requirement(name)]
     while unvisited:

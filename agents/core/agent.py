@@ -51,11 +51,11 @@ class Agent:
 class AgentContext:
     """History before and since the delegation to the active agent.
 
-    For the thread's own agent `before` is empty. It is empty too when the history no longer holds the delegating call.
+    `before_delegation` is empty for the thread's own agent, and when the history no longer holds the delegating call.
     """
 
-    before: tuple[HistoryEvent, ...]
-    since: tuple[HistoryEvent, ...]
+    before_delegation: tuple[HistoryEvent, ...]
+    since_delegation: tuple[HistoryEvent, ...]
 
 
 def agent_context(state: ThreadState) -> AgentContext:

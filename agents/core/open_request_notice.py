@@ -86,6 +86,7 @@ def is_consent(text: str) -> bool:
 def _describe_question(request: Request, people: People, message: IncomingMessage, instructions: str) -> str:
     until = _describe_deadline(request, message.at)
     text = f"{request.code} still waits for {_describe_answerers(request, people)}{until}"
+    # An "outcome" question asks whether an interrupted call took effect; a message could make it run again.
     if request.purpose == "outcome":
         return _append_instructions(
             f"{text}; a message does not answer this question", instructions

@@ -63,7 +63,8 @@ class CurrentCall(FrozenModel):
     addresses whose messages led to the call. `agent` is set for a call of a delegated agent, and stays when the thread
     is cancelled. `consecutive_delays` is the number of failed checks and postponed starts since the last start; each of
     them delays the next one. `unstarted_attempts` is the number of attempts for which ToolStarted was recorded although
-    the tool did not run. `is_retry_ordered` means that a person wants the call to run although it may have run before.
+    the tool did not run. `is_retry_ordered` (a stored name) means that a person requested a retry of
+    the call although it may have run before.
     """
 
     call_id: str

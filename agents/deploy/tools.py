@@ -1,4 +1,8 @@
-"""Tools of the deploy agent. Each call fetches first, so results show the current state of the remote."""
+"""Tools of the deploy agent. Each call fetches first, so results show the current state of the remote.
+
+`context.environment` is not a deployment environment: it holds the settings that the agent's `set_up` returned.
+Results are trusted, as the operator's own data, except for `list_commits`, whose messages come from the commit authors.
+"""
 
 from functools import partial
 from typing import Annotated, Any
@@ -53,6 +57,7 @@ RELEASE_APPROVAL = ApprovalTerms(roles=("release",), min_assurance=Assurance.MED
 Limit = Annotated[int, Field(description=f"how many, 1 to {MAX_LISTED}")]
 _PREPARED_DESCRIPTION = "leave empty: filled in before the approval"
 PreparedText = Annotated[str, Field(description=_PREPARED_DESCRIPTION)]
+# A ConditionCheck checks the values that policy rules in handrail.toml compare with the argument.
 PreparedCommit = Annotated[str, Field(description=_PREPARED_DESCRIPTION), ConditionCheck(check_commit_condition)]
 PreparedReplaces = Annotated[str, Field(description=_PREPARED_DESCRIPTION), ConditionCheck(check_replaces_condition)]
 
@@ -112,6 +117,7 @@ def _prepare_roll_back(context: ToolContext, **arguments: Any) -> dict[str, Any]
 def _check_deployment(
     action: Action, context: ToolContext, *, environment: str, commit: str = "", **_others: str
 ) -> ToolResult | None:
+    """Return the result of this call if an interrupted attempt of it has completed the release, else None."""
     with open_repository(context.environment) as repository:
         snapshot = repository.fetch_snapshot()
     release = find_completed_release(
@@ -137,7 +143,9 @@ def push_release_tag(
     context: ToolContext,
     environment: Environment,
     tag: str,
-    commit: PreparedCommit = "",
+    commit:
+    # A ConditionCheck checks the values that policy rules in handrail.toml compare with the argument.
+    PreparedCommit = "",
     replaces: PreparedReplaces = "",
 ) -> ToolResult:
     """Release a tag: move the environment to the tag's commit and record it. This needs a person's approval.
@@ -162,7 +170,9 @@ def roll_back(
     context: ToolContext,
     environment: Environment,
     tag: PreparedText = "",
-    commit: PreparedCommit = "",
+    commit:
+    # A ConditionCheck checks the values that policy rules in handrail.toml compare with the argument.
+    PreparedCommit = "",
     replaces: PreparedReplaces = "",
 ) -> ToolResult:
     """Roll an environment back to the release before its current one. This needs a person's approval.

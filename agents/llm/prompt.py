@@ -72,10 +72,14 @@ def _render_thread(state: ThreadState) -> Iterator[str]:
 def _render_history(state: ThreadState) -> Iterator[str]:
     """Yield the agent's own events, all messages of people, and the answers of agents that it asked."""
     context = agent_context(state)
-    yield from _render_events(event for event in context.before if isinstance(event, MessageEvent))
+    yield from _render_events(event for event in context.before_delegation if isinstance(event, MessageEvent))
     if state.delegations:
         yield _render_delegation(state.delegations[-1])
-    since = (event for event, is_own in mark_own_events(context.since) if is_own or isinstance(event, MessageEvent))
+    since = (
+        event
+        for event, is_own in mark_own_events(context.since_delegation)
+        if is_own or isinstance(event, MessageEvent)
+    )
     yield from _render_events(_drop_resolved_errors(tuple(since)))
 
 

@@ -25,7 +25,10 @@ _UNAUTHORIZED_MESSAGE = "send a valid token: Authorization: Bearer TOKEN"
 
 @dataclass(frozen=True)
 class Credential:
-    """Accepted token. With `is_admin` it has every scope, independent of its person's roles."""
+    """Accepted token.
+
+    With `is_admin`, a token without scopes of its own has every scope, even if its person is no admin.
+    """
 
     token: ApiToken
     is_admin: bool = False

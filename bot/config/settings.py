@@ -1,4 +1,4 @@
-"""Settings from environment variables, read once at the start. No other module reads the environment."""
+"""Settings from environment variables. No other module reads the environment."""
 
 import os
 from collections.abc import Mapping
@@ -34,6 +34,7 @@ _AGENT_VARIABLES = frozenset({"DEPLOY_REPO"})
 class Settings(ChannelSettings, BaseSettings):
     """Settings of a process: one field per variable, with its name in lower case. Create them with `load_settings`.
 
+    `environment`, `host`, `port`, `public_url` and `secret_key` are inherited, because channels use them too.
     `.env.example` repeats the descriptions of the fields. `repr` shows no secrets.
     """
 
@@ -135,7 +136,10 @@ class Settings(ChannelSettings, BaseSettings):
 
     @property
     def agent_environment(self) -> Mapping[str, str]:
-        """Return the variables that agents may read: all but Handrail's settings, and the settings of agents."""
+        """Return the variables that agents may read: all except Handrail's settings.
+
+        The settings of agents (DEPLOY_REPO) are included.
+        """
         hidden = {name.upper() for name in type(self).model_fields} - _AGENT_VARIABLES
         return {name: value for name, value in self._variables.items() if name not in hidden}
 
@@ -147,7 +151,11 @@ class Settings(ChannelSettings, BaseSettings):
         *_: Any,
         **__: Any,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Disable pydantic's own sources: `load_settings` merges the variables, expands none and omits empty ones."""
+        """Disable pydantic's own sources.
+
+        `load_settings` merges the variables, expands none and omits empty ones, unless an empty value disables the
+        setting.
+        """
         return (init_settings,)
 
     @field_validator("handrail_api_tokens")
@@ -184,11 +192,12 @@ def load_settings(
         overrides or {},
     )
     return Settings.from_variables(
-        {name: value for source in sources for name, value in _nonempty_variables(source).items()}
+        {name: value for source in sources for name, value in _effective_variables(source).items()}
     )
 
 
-def _nonempty_variables(variables: Mapping[str, str]) -> dict[str, str]:
+def _effective_variables(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the stripped variables. Empty ones are omitted, unless an empty value disables the setting."""
     stripped = {name: value.strip() for name, value in variables.items()}
     return {name: value for name, value in stripped.items() if value or name in _DISABLED_WHEN_EMPTY}
 

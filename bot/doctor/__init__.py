@@ -7,7 +7,7 @@ from bot.config.installation import load_agents, load_installation
 from bot.config.loader import Configuration
 from bot.config.settings import Settings, load_settings
 from bot.doctor.agents import check_channels, check_deploy_repository, check_model, check_registry
-from bot.doctor.database import check_database, is_left_to_server
+from bot.doctor.database import check_database, is_database_locked_by_server
 from bot.doctor.system import check_approvers, check_machine, check_server, check_tokens
 from bot.doctor.threads import thread_findings_of_server
 from channels.abilities import Finding
@@ -35,7 +35,7 @@ def run_checks(create_client: ClientFactory) -> Iterator[Finding]:
     yield from check_database(settings, registry.names)
     yield from check_channels(settings)
     yield from check_server(create_client(settings))
-    if is_left_to_server(settings):
+    if is_database_locked_by_server(settings):
         yield from thread_findings_of_server(create_client(settings))
 
 

@@ -36,7 +36,7 @@ def check_database(settings: Settings, agent_names: Collection[str]) -> Iterator
         yield Finding(name="database", state="problem", message=str(error))
 
 
-def is_left_to_server(settings: Settings) -> bool:
+def is_database_locked_by_server(settings: Settings) -> bool:
     """Return whether a running server has locked the database, so that only the server can read it."""
     try:
         return is_locked(database_url(settings))

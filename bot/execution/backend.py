@@ -60,7 +60,7 @@ CLEANUP_INTERVAL = timedelta(days=1)
 """Interval of the cleanup in an embedded worker: it scans all claims while other transactions wait."""
 
 
-async def run_cleanup(database: Database, now: datetime) -> None:
+async def delete_expired_rows(database: Database, now: datetime) -> None:
     """Delete expired rows in one transaction. Raises StoreUnavailable."""
     await database.transaction(partial(delete_expired, now=now))
 

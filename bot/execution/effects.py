@@ -39,7 +39,10 @@ from bot.services.roster import Roster
 
 
 class EventFactory(Protocol):
-    """Builds events from the current state, read in the transaction, and from a stamp with time and new ids."""
+    """Builds events from the state that the commit builds on, and from a stamp with time and new ids.
+
+    The state is the caller's, or a newer one after a conflict.
+    """
 
     def __call__(self, current: ThreadState, /, stamp: EventStamp) -> Sequence[KnownEvent]: ...
 
@@ -61,7 +64,10 @@ class EffectExecutor:
     ids: IdGenerator = field(default_factory=IdGenerator)
 
     async def execute(self, effect: WorkEffect, state: ThreadState) -> ThreadState:
-        """Execute the effect and return the new state. Raises NoRoom, having done nothing, when its tool is busy."""
+        """Execute the effect and return the new state.
+
+        Raises NoRoom, having recorded nothing, when the call has to wait for running calls of its tool.
+        """
         return (await self._execute(effect, state)).after
 
     async def _execute(self, effect: WorkEffect, state: ThreadState) -> CommitResult:
@@ -175,7 +181,11 @@ class EffectExecutor:
     async def _check_earlier_attempt(
         self, effect: RunTool | RecoverTool, state: ThreadState, agent_and_tool: tuple[Agent, Tool]
     ) -> CommitResult | None:
-        """Record the outcome of an earlier attempt. Return None if it had no effect, so that the call may start."""
+        """Record the outcome of an earlier attempt.
+
+        Return None, so that the call may start, if it had no effect, or if that is uncertain and a person wants the
+        call to run anyway.
+        """
         outcome = await self.tool_runner.check(*agent_and_tool, effect.call, idempotency_key(state, effect.call))
         if outcome is None or (outcome.status == "retry" and effect.call.is_retry_ordered):
             return None
@@ -186,8 +196,8 @@ class EffectExecutor:
     ) -> CommitResult:
         """Record ToolStarted, then run the tool, so that a crash in between is detected."""
         call = effect.call
-        if (busy := self.tool_runner.busy_reason(agent, tool)) is not None:
-            return await self._record_outcome(state, ToolOutcome("retry", busy, stage="postponed"))
+        if (reason := self.tool_runner.hanging_calls_reason(agent, tool)) is not None:
+            return await self._record_outcome(state, ToolOutcome("retry", reason, stage="postponed"))
         key, attempt = idempotency_key(state, call), call.attempt + 1
         lease = Lease(self.clock.monotonic, self.clock.monotonic())
         result = await self._apply_if_wanted(effect, state, partial(_started_events, call, key, attempt))
@@ -302,6 +312,7 @@ def _prefetch_arguments(agent: Agent, name: str) -> dict[str, object]:
 def _log_model_call(state: ThreadState, completion: Completion) -> None:
     """Log the outcome of a model call: error texts of the provider, but never text that the model generated."""
     outcome, model = completion.outcome, completion.model
+    # DEFERRED: the request was not sent during a rate limit, so it did not fail.
     if outcome in (CompletionOutcome.OK, CompletionOutcome.DEFERRED):
         log(LogEvent.MODEL_CALLED, thread_id=state.thread_id, outcome=outcome, model=model)
         return

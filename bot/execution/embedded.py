@@ -11,7 +11,7 @@ from functools import partial
 from agents.core.next_step import next_work
 from agents.core.state import ThreadState
 from bot.delivery.sender import OutboxDispatcher
-from bot.execution.backend import CLEANUP_INTERVAL, ExecutionBackend, run_cleanup
+from bot.execution.backend import CLEANUP_INTERVAL, ExecutionBackend, delete_expired_rows
 from bot.execution.thread_runner import ThreadRunner, TimerService, log_failed_run
 from bot.execution.tools.limits import NoRoom
 from bot.services.engine import CommitResult, Engine
@@ -160,7 +160,7 @@ class EmbeddedBackend:
 
     async def _run_cleanup(self) -> None:
         await self.repeater.every(
-            CLEANUP_INTERVAL, lambda: run_cleanup(self.engine.database, self.repeater.clock.now())
+            CLEANUP_INTERVAL, lambda: delete_expired_rows(self.engine.database, self.repeater.clock.now())
         )
 
 

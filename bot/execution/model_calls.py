@@ -46,7 +46,10 @@ class ChosenStep:
 def events_for_completion(
     state: ThreadState, chosen_step: ChosenStep, stamp: EventStamp, *, agent: Agent, roster: Roster
 ) -> Sequence[KnownEvent]:
-    """Return the event of the chosen step and the events that follow from it."""
+    """Return the event of the chosen step and the events that follow from it.
+
+    `roster` has the policy and the agents.
+    """
     completion, step = chosen_step.completion, chosen_step.step
     step_event = StepChosen(
         at=stamp.now,
@@ -95,12 +98,12 @@ def events_for_failed_model_call(
     outcome = completion.outcome
     if outcome.is_retryable:
         return _outage_events(state, completion, stamp, jitter)
-    rejection = _step_rejection(completion, stamp)
+    failed_call = _failed_call_event(completion, stamp)
     if outcome.is_repairable:
-        return (rejection,)
+        return (failed_call,)
     if outcome is CompletionOutcome.AUTH_FAILED:
-        return (rejection, *_pause_events(completion, stamp))
-    return (rejection, help_request(state, f"The model gave no answer: {describe_failure(completion)}.", stamp))
+        return (failed_call, *_pause_events(completion, stamp))
+    return (failed_call, help_request(state, f"The model gave no answer: {describe_failure(completion)}.", stamp))
 
 
 def describe_failure(completion: Completion) -> str:
@@ -114,7 +117,7 @@ def describe_failure(completion: Completion) -> str:
 def _outage_events(
     state: ThreadState, completion: Completion, stamp: EventStamp, jitter: float
 ) -> Sequence[KnownEvent]:
-    """Return the rejection with the time of the next call. After MAX_MODEL_OUTAGE, request help instead.
+    """Return StepRejected with the time of the next call. After MAX_MODEL_OUTAGE, request help instead.
 
     An outage of at least OUTAGE_NOTICE_DELAY, or with a timeout, is announced once.
     """
@@ -125,15 +128,16 @@ def _outage_events(
     if retry_after is None or stamp.now + timedelta(seconds=retry_after) <= end:
         retry_at = min(retry_at, end)
     if stamp.now >= end or retry_at > end:
-        return (_step_rejection(completion, stamp), _outage_help_request(state, completion, stamp))
+        return (_failed_call_event(completion, stamp), _outage_help_request(state, completion, stamp))
     is_announced = state.outage is not None and state.outage.is_announced
     is_long = retry_at - since >= OUTAGE_NOTICE_DELAY or completion.outcome is CompletionOutcome.TIMEOUT
     must_announce = is_long and not is_announced
-    rejection = _step_rejection(completion, stamp, retry_at=retry_at, announced=must_announce or None)
-    return (rejection, _outage_reply(completion, stamp)) if must_announce else (rejection,)
+    failed_call = _failed_call_event(completion, stamp, retry_at=retry_at, announced=must_announce or None)
+    return (failed_call, _outage_reply(completion, stamp)) if must_announce else (failed_call,)
 
 
-def _step_rejection(completion: Completion, stamp: EventStamp, **fields: Any) -> StepRejected:
+def _failed_call_event(completion: Completion, stamp: EventStamp, **fields: Any) -> StepRejected:
+    """Return StepRejected, which covers every model call without a valid step (ADR 0013)."""
     return StepRejected(
         at=stamp.now,
         actor=ENGINE,

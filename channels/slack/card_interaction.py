@@ -16,7 +16,7 @@ from channels.slack.modals import full_card_modal
 from channels.slack.signing import ButtonValue, verify_button_value
 
 _DECISION_BY_ACTION: dict[str, Decision] = {ANSWER: "answer", DENY: "deny"}
-"""Decision of each modal; all other actions approve."""
+"""Decisions of the deny and answer modals; the other modals (edit, complete card) approve."""
 
 
 def decision_of(action: str) -> Decision:
@@ -62,14 +62,20 @@ class CardInteraction:
             raise refusal.error
 
     def argument_schema(self, request: Request) -> Any:
-        """Return the schema of the request's arguments. Raises InvalidAnswer if it has none, as one for more budget."""
+        """Return the schema of the request's arguments. Raises InvalidAnswer if it has none.
+
+        A request to extend the thread's budget has none.
+        """
         schema = self.runtime.receiver.argument_schema(request)
         if schema is None:
             raise InvalidAnswer("this request cannot be edited; approve or deny it")
         return schema
 
     async def details_view(self, request: Request) -> View:
-        """Return one page of the complete card. Raises StaleApproval if the request is not the one on the card."""
+        """Return one page of the complete card.
+
+        Raises StaleApproval if the request was changed after the card was rendered.
+        """
         card = render_card(request).card
         if request.digest != self.button.digest or card is None:
             raise StaleApproval(details=request)

@@ -23,7 +23,10 @@ _FINISH = "SELECT handrail_end(%(job_id)s, %(attempts)s, %(status)s)"
 _RETRY = f"SELECT procrastinate_retry_job_v2(id, %(retry_at)s, %(priority)s, %(queue)s, %(lock)s) {_OWNED_JOB_SQL}"
 
 RESUMED_JOB_PRIORITY = 1000
-"""Priority of a job that was started before: only this job knows that its messages may have been sent."""
+"""Priority of a job that was started before.
+
+Its `attempts` show that its messages may already be sent; a new job for the same destination would send them again.
+"""
 
 _ANY_JOB_NOTIFICATION = json.dumps({"type": "job_inserted", "job_id": 0})
 
@@ -51,7 +54,7 @@ class ReliableJobManager(JobManager):
         super().__init__(connector)
         self._should_retry = should_retry
         self.finished_jobs: set[int] = set()
-        """Ids of jobs that were finished by another commit."""
+        """Ids of jobs that were already finished in the commit of their own work."""
         self._notification_counts = Counter[tuple[str, ...]]()
 
     async def listen_for_jobs(
@@ -92,7 +95,10 @@ class ReliableJobManager(JobManager):
         await self._execute_with_retry(job, _RETRY, retry_at=start_at, priority=new_priority, queue=queue, lock=lock)
 
     async def _execute_with_retry(self, job: Job, query: str, **arguments: Any) -> None:
-        """Execute the query until it succeeds: an unfinished job stays locked for as long as its worker lives."""
+        """Execute the query until it succeeds or `should_retry` returns False, because the worker is stopping.
+
+        An unfinished job stays locked for as long as its worker lives.
+        """
         for attempt in count(1):
             try:
                 await self.connector.execute_query_async(query, job_id=job.id, attempts=job.attempts, **arguments)

@@ -70,7 +70,7 @@ async def test_read_is_repeated_after_a_crash(database_url: str, has_effect, run
     async with running_bot(
         Database.open(database_url), ScriptedModel(DONE), tool_call_recorder=tools, id_prefix="b"
     ) as harness:
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert len(tools.runs) == 1 + has_effect
         await harness.check_replay(thread_id)
 
@@ -81,7 +81,7 @@ async def test_verifiable_call_is_checked_after_a_crash(database_url: str, has_e
     async with running_bot(
         Database.open(database_url), ScriptedModel(DONE), tool_call_recorder=tools, id_prefix="b"
     ) as harness:
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert len(tools.runs) == 1
         assert "ToolSucceeded" in await harness.event_types(thread_id)
 
@@ -98,7 +98,7 @@ async def test_once_call_is_repeated_only_if_a_person_decides_so(database_url: s
         assert request.choices == ("ran", "did not run", "run again")
         assert len(tools.runs) == 1
         await harness.answer_request(request, "answer", text=answer)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert len(tools.runs) == runs
         assert len(used_keys(tools)) == 1
         assert "ToolOutcomeUnknown" in await harness.event_types(thread_id)
@@ -112,7 +112,7 @@ async def test_request_stays_open_across_a_restart(database_url: str, running_bo
         request = await harness.wait_for_request(thread_id)
     async with running_bot(Database.open(database_url), ScriptedModel(DONE), id_prefix="b") as harness:
         await harness.answer_request(request, "approve")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert [action for _, action in harness.tool_call_recorder.runs] == ["ship v1"]
         await harness.check_replay(thread_id)
 
@@ -123,7 +123,7 @@ async def test_accepted_message_is_processed_after_a_restart(database_url: str, 
         await harness.crash()
         thread_id = await harness.post_message("hello")
     async with running_bot(Database.open(database_url), ScriptedModel(DONE), id_prefix="b") as harness:
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
 
 
 @on_every_setup
@@ -157,7 +157,7 @@ async def test_unavailable_tool_is_retried_with_back_off(database: Database, run
             version = state.version
             clock.advance(seconds=seconds)
             await harness.wait_until(thread_id, lambda state, version=version: state.version > version)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert len(tools.runs) == 1
         assert (await harness.event_types(thread_id)).count("ToolStarted") == MAX_TOOL_ATTEMPTS
 
@@ -172,7 +172,7 @@ async def test_unavailable_tool_fails_after_three_attempts(database: Database, r
             state = await harness.wait_until(thread_id, lambda state: state.status == "waiting_for_time")
             clock.advance(seconds=seconds)
             await harness.wait_until(thread_id, lambda state, version=state.version: state.version > version)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert "the forge is away" in model.received[-1].prompt.user
 
 
@@ -185,7 +185,7 @@ async def test_verifiable_call_with_unknown_outcome_is_checked_first(database: D
     tools = ToolsWithLostResponse()
     async with running_bot(database, ScriptedModel({"intent": "move"}, DONE), tool_call_recorder=tools) as harness:
         thread_id = await harness.post_message("move")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert len(tools.runs) == 1
         assert (await harness.event_types(thread_id)).count("ToolStarted") == 1
 
@@ -206,7 +206,7 @@ async def test_idempotent_call_with_unknown_outcome_opens_a_request(database: Da
         assert request is not None
         assert request.purpose == "outcome"
         await harness.answer_request(request, "answer", text="did not run")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
 
 
 async def test_repeating_a_call_needs_the_role_of_its_approval(database_url: str, running_bot) -> None:
@@ -229,7 +229,7 @@ async def test_repeating_a_call_needs_the_role_of_its_approval(database_url: str
             await harness.answer_request(request, "answer", text="run again", person_key="alice")
         assert len(tools.runs) == 1
         await harness.answer_request(request, "answer", text="run again", person_key="bob")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert len(tools.runs) == 2
 
 
@@ -284,7 +284,7 @@ async def test_prompt_names_an_unexpected_error_without_its_text(database: Datab
     model = ScriptedModel({"intent": "look"}, DONE)
     async with running_bot(database, model, tool_call_recorder=tools) as harness:
         thread_id = await harness.post_message("look")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         prompt = model.received[-1].prompt.user
         assert "unexpected ValueError" in prompt
         assert "hunter2" not in prompt
@@ -299,5 +299,5 @@ async def test_three_failures_in_a_row_open_a_help_request(database: Database, r
         request = await harness.wait_for_request(thread_id)
         assert request.purpose == "handover"
         await harness.answer_request(request, "answer", text="look elsewhere", person_key="alice")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert "look elsewhere" in model.received[-1].prompt.user

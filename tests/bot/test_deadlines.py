@@ -41,7 +41,7 @@ async def test_expiry_runs_nothing_and_the_model_sees_a_timeout(database: Databa
         thread_id = await harness.post_message("ship v1")
         request = await harness.wait_for_request(thread_id)
         harness.clock.advance(minutes=30)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert "a timeout, not a refusal" in model.received[-1].prompt.user
         assert harness.tool_call_recorder.runs == []
         with pytest.raises(AlreadySettled, match="no answer in time"):
@@ -56,7 +56,7 @@ async def test_answer_just_before_expiry_counts(database: Database, running_bot)
         request = await harness.wait_for_request(thread_id)
         harness.clock.advance(seconds=59.999)
         await harness.answer_request(request, "approve")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert len(harness.tool_call_recorder.runs) == 1
 
 
@@ -70,7 +70,7 @@ async def test_expiry_during_a_downtime_is_recorded_at_the_next_start(database_u
         clock = harness.clock
     clock.advance(days=2)
     async with running_bot(Database.open(database_url), ScriptedModel(DONE), clock=clock, id_prefix="b") as harness:
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert (await harness.event_types(thread_id)).count("RequestExpired") == 1
 
 
@@ -81,9 +81,9 @@ async def test_halt_fails_the_thread_and_a_message_reopens_it(database: Database
         thread_id = await harness.post_message("ship v1")
         await harness.wait_for_request(thread_id)
         harness.clock.advance(minutes=1)
-        await harness.wait_until_at_rest(thread_id, "failed")
+        await harness.wait_for_status(thread_id, "failed")
         await harness.post_message("go on", thread_id=thread_id)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
 
 
 async def test_hold_pauses_the_thread_and_an_approval_resumes_it(database: Database, running_bot) -> None:
@@ -96,7 +96,7 @@ async def test_hold_pauses_the_thread_and_an_approval_resumes_it(database: Datab
         await harness.wait_until(thread_id, lambda state: state.status == "paused")
         harness.clock.advance(days=3)
         await harness.answer_request(request, "approve")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert len(harness.tool_call_recorder.runs) == 1
 
 
@@ -120,7 +120,7 @@ async def test_approval_does_not_end_an_explicit_pause(database: Database, runni
         )
         assert (commit.after.status, harness.tool_call_recorder.runs) == ("paused", [])
         await harness.bot.thread_control.resume(thread_id, Address("person:alice"))
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert len(harness.tool_call_recorder.runs) == 1
 
 
@@ -160,7 +160,7 @@ async def test_reminder_resends_card_and_escalation_sends_it_to_others(database:
         expected = [f"{request.code} has no answer yet; I asked {person} by SMS." for person in ("Bob", "Carol")]
         assert sorted(notices) == expected
         await harness.answer_request(request, "approve")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         corrections = [(to, message.card.status) for to, message, _ in sms.sent[2:] if message.card]
         assert sorted(corrections) == [("sms:+15550002", "approved"), ("sms:+15550003", "approved")]
         assert all(card.state == "approved" for card in (await harness.bot.approvals.find_request(request.id)).cards)
@@ -185,7 +185,7 @@ async def test_escalation_to_a_missing_channel_is_recorded(database: Database, r
             f"Carol could not be reached by SMS about {request.code}: no channel is configured for sms."
         )
         await harness.answer_request(request, "approve")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
 
 
 async def test_failing_deadline_of_one_thread_does_not_delay_others(database: Database, running_bot) -> None:
@@ -200,5 +200,5 @@ async def test_failing_deadline_of_one_thread_does_not_delay_others(database: Da
         )
         harness.bot.engine.store.clear_cache()
         harness.clock.advance(seconds=60)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert "RequestExpired" in await harness.event_types(thread_id)

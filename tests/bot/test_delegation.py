@@ -85,7 +85,7 @@ async def test_delegate_asks_for_approval_and_delegator_replies(database: Databa
         assert (request.agent, request.tool, request.requester) == ("helper", "ship", "person:alice")
         assert await list_side_effects(harness) == []
         await harness.answer_request(request, "approve")
-        state = await harness.wait_until_at_rest(thread_id)
+        state = await harness.wait_until_done(thread_id)
         assert (state.agent, state.active_agent, await list_side_effects(harness)) == ("desk", "desk", ["ship v1"])
         assert sorted(await harness.event_types(thread_id)) == sorted(ALL_EVENTS)
         sent_card, updated_card, reply = [(to, message.text) for to, message, _ in terminal.sent]
@@ -99,7 +99,7 @@ async def test_each_agent_gets_its_own_prompt(database: Database, run_bot_with_d
     async with run_bot_with_delegation(database, model) as harness:
         thread_id = await harness.post_message("please have v1 shipped")
         await harness.answer_request(await harness.wait_for_request(thread_id), "approve")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
     assert [model_request.agent.name for model_request in model.received] == ["desk", "helper", "helper", "desk"]
     first, delegated, _, last = [model_request.prompt for model_request in model.received]
     assert "- helper: helps" in first.system
@@ -214,7 +214,7 @@ async def test_denial_goes_to_the_delegate_and_into_its_reply(database: Database
     async with run_bot_with_delegation(database, CommandModel()) as harness:
         thread_id = await harness.post_message("have v1 shipped")
         await harness.answer_request(await harness.wait_for_request(thread_id), "deny", comment="not on Friday")
-        state = await harness.wait_until_at_rest(thread_id)
+        state = await harness.wait_until_done(thread_id)
         assert await list_side_effects(harness) == []
         assert state.history[-1].text == "Not done: Bob denied it: not on Friday"
 
@@ -231,7 +231,7 @@ async def test_edited_call_runs_the_tool_of_the_delegate(database: Database, run
             arguments={"tag": "v2"},
         )
         await harness.bot.approvals.answer(request.id, edit)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert await list_side_effects(harness) == ["ship v2"]
 
 
@@ -257,7 +257,7 @@ async def test_resumed_thread_continues_with_the_same_agent(database: Database, 
         await harness.answer_request(request, "approve")
         assert await list_side_effects(harness) == []
         await harness.bot.thread_control.resume(thread_id, person_address("bob"))
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert await list_side_effects(harness) == ["ship v1"]
 
 
@@ -265,7 +265,7 @@ async def test_message_to_a_finished_thread_goes_to_its_main_agent(database: Dat
     model = ScriptedModel(ASK_HELPER, HELPER_REPLY, FINAL_REPLY, DoneForNow(message="Welcome."))
     async with run_bot_with_delegation(database, model) as harness:
         thread_id = await harness.post_message("please have v1 shipped")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         await harness.post_message("thanks", thread_id=thread_id)
         await harness.wait_until(thread_id, lambda state: getattr(state.history[-1], "text", "") == "Welcome.")
     assert model.received[-1].agent.name == "desk"
@@ -281,7 +281,7 @@ async def test_three_failures_of_the_delegate_hand_over_to_a_person(database: Da
         request = await harness.wait_for_request(thread_id)
         assert (request.purpose, request.agent) == ("handover", "helper")
         await harness.answer_request(request, "answer", text="leave it", person_key="alice")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
 
 
 async def test_delegate_shares_the_budget_of_the_thread(database: Database, running_bot) -> None:
@@ -292,7 +292,7 @@ async def test_delegate_shares_the_budget_of_the_thread(database: Database, runn
         request = await harness.wait_for_request(thread_id)
         assert (request.tool, request.agent) == ("extend_budget", "helper")
         await harness.answer_request(request, "deny")
-        state = await harness.wait_until_at_rest(thread_id, "failed")
+        state = await harness.wait_for_status(thread_id, "failed")
         assert (state.delegations, state.active_agent) == ((), "desk")
 
 
@@ -344,7 +344,7 @@ async def test_check_of_the_delegate_finds_the_result_after_a_crash(database_url
         tool_call_recorder=tool_call_recorder,
         id_prefix="b",
     ) as harness:
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert [action for _, action in tool_call_recorder.runs] == ["move"]
         await harness.check_replay(thread_id)
 

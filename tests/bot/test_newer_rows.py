@@ -108,7 +108,7 @@ async def check_other_threads_work(harness: BotHarness) -> None:
     """Check that a request in another thread can be approved and its call runs."""
     thread_id = await harness.post_message("ship v1")
     await harness.answer_request(await harness.wait_for_request(thread_id), "approve")
-    await harness.wait_until_at_rest(thread_id)
+    await harness.wait_until_done(thread_id)
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ async def test_unreadable_state_is_replayed_from_events(
         assert len(await read_all_views(database)) == 2
         assert (await replay(database, thread_id)).unreadable == "a row of a newer build"
         await harness.answer_request(await harness.wait_for_request(thread_id), "approve")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         await harness.check_replay(thread_id)
 
 
@@ -182,7 +182,7 @@ async def test_unreadable_thread_does_not_block_timers_of_others(
         thread_id = await harness.post_message("ship v1")
         await harness.wait_for_request(thread_id)
         clock.advance(minutes=30)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert (await harness.event_types(thread_id)).count("RequestExpired") == 1
         assert (
             await harness.bot.engine.database.transaction(lambda connection: load_uncached(connection, broken).version)
@@ -199,7 +199,7 @@ async def test_unreadable_request_is_read_from_events(database: Database, runnin
         assert await harness.bot.approvals.find_request(request.code) == request
         assert len(await read_all_views(database)) == 2
         await harness.answer_request(request, "approve")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
 
 
 @pytest.mark.parametrize("status", ["open", "blessed"])
@@ -230,7 +230,7 @@ async def test_unreadable_outbox_message_is_rebuilt_from_events(
         await rewrite_json(harness.bot.engine.database, "outbox", "message", thread_id, change)
     async with running_bot(Database.open(database_url), channels=channels, clock=clock, id_prefix="b") as harness:
         clock.advance(seconds=30)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
     assert [message.text for _, message, _ in terminal.sent] == ["Done."]
 
 

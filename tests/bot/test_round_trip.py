@@ -31,7 +31,7 @@ async def test_approved_call_runs_once_and_a_reply_follows(database: Database, r
         request = await harness.wait_for_request(thread_id)
         assert harness.tool_call_recorder.runs == []
         await harness.answer_request(request, "approve")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert [action for _, action in harness.tool_call_recorder.runs] == ["ship v1"]
         assert Counter(await harness.event_types(thread_id)) == Counter(ROUND_TRIP_EVENTS)
         await harness.check_replay(thread_id)
@@ -42,7 +42,7 @@ async def test_approval_round_trip_needs_nine_commits_or_fewer(database: Databas
     async with running_bot(database, ScriptedModel(SHIP, DONE)) as harness:
         thread_id = await harness.post_message("ship v1")
         await harness.answer_request(await harness.wait_for_request(thread_id), "approve")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert len(harness.commits) <= 9
 
 
@@ -51,7 +51,7 @@ async def test_denial_runs_nothing_and_its_comment_reaches_the_model(database: D
     async with running_bot(database, model) as harness:
         thread_id = await harness.post_message("ship v1")
         await harness.answer_request(await harness.wait_for_request(thread_id), "deny", comment="use <v2> instead")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert harness.tool_call_recorder.runs == []
         assert 'person_denied by="person:bob">use &lt;v2&gt; instead<' in model.received[-1].prompt.user
 
@@ -91,7 +91,7 @@ async def test_number_of_recorded_uncounted_answers_is_limited(database: Databas
         assert updated_request.refused_count == MAX_UNCOUNTED_ANSWERS
         assert (await harness.event_types(thread_id)).count("RequestAnswered") == MAX_UNCOUNTED_ANSWERS
         await harness.answer_request(request, "approve")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert [answer.counted for answer in (await harness.bot.approvals.find_request(request.id)).answers].count(
             True
         ) == 1
@@ -102,7 +102,7 @@ async def test_long_texts_are_truncated_when_appended(database: Database, runnin
     long_text = "é" * MAX_TEXT_BYTES
     async with running_bot(database, ScriptedModel(DoneForNow(message=long_text))) as harness:
         thread_id = await harness.post_message(long_text)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         texts = [
             event.text for event in await harness.events(thread_id) if event.type in ("MessageReceived", "ReplyChosen")
         ]
@@ -131,7 +131,7 @@ async def test_one_of_100_concurrent_answers_wins(database: Database, running_bo
             )
             == 99
         )
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert len(harness.tool_call_recorder.runs) == (winner == "bob")
 
 
@@ -144,7 +144,7 @@ async def test_message_answers_a_question(database: Database, running_bot) -> No
         with pytest.raises(InvalidAnswer, match="here, there"):
             await harness.answer_request(request, "answer", text="everywhere")
         await harness.post_message("There", thread_id=thread_id)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert "person_answered" in model.received[-1].prompt.user
 
 
@@ -183,7 +183,7 @@ async def test_new_message_reopens_a_finished_thread(database: Database, running
         database, ScriptedModel(DoneForNow(message="Hello."), DoneForNow(message="Hello again."))
     ) as harness:
         thread_id = await harness.post_message("hello")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         await harness.post_message("hello?", thread_id=thread_id)
         await harness.wait_until(
             thread_id, lambda state: len([e for e in state.history if e.type == "ReplyChosen"]) == 2
@@ -196,5 +196,5 @@ async def test_await_step_ends_at_its_time(database: Database, running_bot) -> N
         thread_id = await harness.post_message("wait a bit")
         await harness.wait_until(thread_id, lambda state: state.status == "waiting_for_time")
         harness.clock.advance(minutes=10)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert "TimerFired" in await harness.event_types(thread_id)

@@ -115,7 +115,7 @@ async def test_one_of_100_answers_to_two_bots_wins(two_bots) -> None:
         )
         == 99
     )
-    await two_bots[1].wait_until_at_rest(thread_id)
+    await two_bots[1].wait_until_done(thread_id)
     assert [action for _, action in two_bots[0].tool_call_recorder.runs] == ["ship v1"]
     assert (await two_bots[1].event_types(thread_id)).count("RequestAnswered") == 1
 
@@ -177,7 +177,7 @@ async def test_stalled_worker_does_not_overwrite_new_owner(postgres_url: str) ->
             await wait_until_idle(stalled)
             assert await successor.event_types(thread_id) == before
             await tool_call_recorder.release(1)
-            await successor.wait_until_at_rest(thread_id)
+            await successor.wait_until_done(thread_id)
             types = await successor.event_types(thread_id)
             assert (types.count("ToolStarted"), types.count("ToolSucceeded")) == (2, 1)
             (outcome,) = [event for event in await successor.events(thread_id) if event.type == "ToolSucceeded"]
@@ -195,7 +195,7 @@ async def test_stalled_worker_writes_nothing_after_the_thread_is_done(postgres_u
             Database.open(postgres_url), ScriptedModel(DONE), tool_call_recorder=tool_call_recorder, id_prefix="b"
         ) as successor:
             await tool_call_recorder.release(1)
-            await successor.wait_until_at_rest(thread_id)
+            await successor.wait_until_done(thread_id)
             before = await successor.event_types(thread_id)
             await tool_call_recorder.release(0)
             await wait_until_idle(stalled)

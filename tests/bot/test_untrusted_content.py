@@ -43,7 +43,7 @@ async def test_allowed_tool_needs_approval_after_untrusted_content(database: Dat
         assert request.policy.rule == "pay's own default, untrusted content"
         assert tool_call_recorder.runs == []
         await harness.answer_request(request, "approve", person_key="alice")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert [action for _, action in tool_call_recorder.runs] == ["pay"]
         await harness.check_replay(thread_id)
 
@@ -55,5 +55,5 @@ async def test_allowed_tool_runs_after_trusted_content(database: Database, runni
         database, model, tool_call_recorder=tool_call_recorder, main_agent=build_agent(tool_call_recorder, read_stock)
     ) as harness:
         thread_id = await harness.post_message("order more")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert [action for _, action in tool_call_recorder.runs] == ["pay"]

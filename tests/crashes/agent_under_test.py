@@ -208,7 +208,7 @@ def message_kind(message: Message) -> str:
     return "card" if message.card.status == "open" else "card update"
 
 
-class FaultyModel(CommandModel):
+class KillingModel(CommandModel):
     """Model that understands commands only, so its answers are deterministic."""
 
     def __init__(self, kill_point: KillPoint) -> None:

@@ -1,4 +1,7 @@
-"""Wrappers that fail at a kill point. They wrap the real parts at assembly, so the product has no hooks."""
+"""Wrappers with kill points, at which the process is killed or a call fails.
+
+They wrap the real parts at assembly, so the product has no hooks.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -25,7 +28,7 @@ T = TypeVar("T")
 
 @dataclass
 class FaultyDatabase:
-    """Database that fails before or after the commit of an event type, or loses the result of the commit."""
+    """Database with kill points before and after the commit of an event type. It can also lose the commit's result."""
 
     wrapped: Database
     kill_point: KillPoint
@@ -64,8 +67,8 @@ def _event_types(result: Any) -> list[str]:
 
 
 @dataclass(frozen=True)
-class FaultyEffectExecutor:
-    """Effect executor that fails when it starts an effect."""
+class KillingEffectExecutor:
+    """Effect executor with which the process is killed when it starts an effect."""
 
     wrapped: EffectExecutor
     kill_point: KillPoint
@@ -76,8 +79,8 @@ class FaultyEffectExecutor:
 
 
 @dataclass(frozen=True)
-class FaultyJobHandlers:
-    """Job handlers that fail when a job is started, and when it is done but not yet finished in the database."""
+class KillingJobHandlers:
+    """Job handlers with which the process is killed when a job starts, and before it is finished in the database."""
 
     wrapped: JobHandlers
     kill_point: KillPoint
@@ -101,8 +104,8 @@ class FaultyJobHandlers:
 
 
 @dataclass(frozen=True)
-class FaultyCommitListener:
-    """Commit listener that fails after the commit and before any wake-up."""
+class KillingCommitListener:
+    """Commit listener with which the process is killed after the commit and before any wake-up."""
 
     kill_point: KillPoint
 
@@ -122,8 +125,8 @@ class StoppedTimerService:
 
 
 @dataclass(frozen=True)
-class FaultyMiddleware:
-    """Middleware that fails between the request and its response. Only POST requests count."""
+class KillingMiddleware:
+    """Middleware with which the process is killed between a POST request and the end of its response."""
 
     app: ASGIApp
     kill_point: KillPoint

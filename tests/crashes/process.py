@@ -50,18 +50,18 @@ from storage.database.schema import HEAD_REVISION
 from storage.jobs import QUEUES, recovery
 from storage.jobs import worker as jobs
 from storage.processes import Process
-from tests.crashes.agent_under_test import CREDENTIALS, FaultyModel, JournaledTools, PagerChannel, build_roster
+from tests.crashes.agent_under_test import CREDENTIALS, JournaledTools, KillingModel, PagerChannel, build_roster
 from tests.crashes.fault_injection import (
-    FaultyCommitListener,
     FaultyDatabase,
-    FaultyEffectExecutor,
-    FaultyJobHandlers,
-    FaultyMiddleware,
+    KillingCommitListener,
+    KillingEffectExecutor,
+    KillingJobHandlers,
+    KillingMiddleware,
     StoppedTimerService,
 )
 from tests.crashes.journals import Journals
 from tests.crashes.kill_points import KillPoint
-from tests.crashes.slack_fault_injection import faulty_slack_plugin
+from tests.crashes.slack_fault_injection import killing_slack_plugin
 from tests.harness.channels import channels_by_scheme
 
 CONCURRENCY = 16
@@ -103,7 +103,7 @@ def _run_server(role: ProcessRole, options: argparse.Namespace, announce: Announ
     listen_socket = open_listen_socket("127.0.0.1", 0)
     host = ChannelHost(bot.plugins, BotRuntime(bot))
     app = create_app(bot, CREDENTIALS, channel_routes=tuple(build_channel_routes(host.plugins, host.runtime)))
-    app.add_middleware(FaultyMiddleware, kill_point=kill_point)
+    app.add_middleware(KillingMiddleware, kill_point=kill_point)
     server = server_process._Server(app)
     server.on_listening = lambda: announce({"ready": True, "port": listen_socket.getsockname()[1]})
     asyncio.run(server_process._serve(bot, server, listen_socket, host))
@@ -143,14 +143,14 @@ def _build_bot(role: ProcessRole, options: argparse.Namespace) -> tuple[Bot, Kil
     channels = {**channels_by_scheme(), PagerChannel.scheme: PagerChannel(journals, kill_point)}
     plugins = {}
     if options.slack:
-        plugins["slack"] = faulty_slack_plugin(options.slack, clock, sleep, kill_point, is_socket_mode=options.socket)
+        plugins["slack"] = killing_slack_plugin(options.slack, clock, sleep, kill_point, is_socket_mode=options.socket)
         channels["slack"] = cast("Channel", plugins["slack"].channel)
     assignment = _queue_assignment(role, options) if database.is_multi_process else None
     bot = bootstrap(
-        database, roster, FaultyModel(kill_point), channels, clock=clock, sleep=sleep, assignment=assignment
+        database, roster, KillingModel(kill_point), channels, clock=clock, sleep=sleep, assignment=assignment
     )
     bot.plugins = plugins
-    bot.engine.listeners.append(FaultyCommitListener(kill_point).on_commit)
+    bot.engine.listeners.append(KillingCommitListener(kill_point).on_commit)
     _inject_faults(bot.backend, kill_point)
     if options.no_clock and isinstance(bot.backend, EmbeddedBackend):
         bot.backend.timers = cast("TimerService", StoppedTimerService())
@@ -163,12 +163,12 @@ def _inject_faults(backend: ExecutionBackend, kill_point: KillPoint) -> None:
         backend.worker.thread_runner = _with_faults(backend.worker.thread_runner, kill_point)
     if isinstance(backend, QueueBackend):
         backend.handlers.thread_runner = _with_faults(backend.handlers.thread_runner, kill_point)
-        backend.handlers = cast("JobHandlers", FaultyJobHandlers(backend.handlers, kill_point))
+        backend.handlers = cast("JobHandlers", KillingJobHandlers(backend.handlers, kill_point))
 
 
 def _with_faults(thread_runner: ThreadRunner, kill_point: KillPoint) -> ThreadRunner:
     return replace(
-        thread_runner, executor=cast("EffectExecutor", FaultyEffectExecutor(thread_runner.executor, kill_point))
+        thread_runner, executor=cast("EffectExecutor", KillingEffectExecutor(thread_runner.executor, kill_point))
     )
 
 

@@ -17,14 +17,14 @@ from channels.slack.plugin import SlackClock, build_plugin
 from tests.crashes.kill_points import KillPoint
 from tests.fakes.slack.app import App
 
-SECRET_KEY = "a-key-that-seals-buttons-in-every-process"
+SECRET_KEY = "a-key-that-signs-buttons-in-every-process"
 MESSAGE_INTERVAL_SECONDS = 0.05
 """Minimum interval between messages: short, since rate limits are not under test here."""
 
 
 @dataclass
-class FaultySlackClient(SlackClient):
-    """Slack client that fails before a call, and after the call took effect but before that is recorded."""
+class KillingSlackClient(SlackClient):
+    """Slack client with which the process is killed before a call, or after it took effect but is not recorded."""
 
     kill_point: KillPoint = field(kw_only=True)
 
@@ -35,10 +35,10 @@ class FaultySlackClient(SlackClient):
         return response
 
 
-def faulty_slack_plugin(
+def killing_slack_plugin(
     api_url: str, clock: Clock, sleep: Sleep, kill_point: KillPoint, *, is_socket_mode: bool
 ) -> Plugin:
-    """Build the Slack plugin of a bot with a faulty client, for the app that every fake Slack has."""
+    """Build the Slack plugin of a bot whose client kills the process, for the app that every fake Slack has."""
     rate_limit.MIN_INTERVAL_SECONDS = MESSAGE_INTERVAL_SECONDS
     app = App()
     settings = SlackSettings(
@@ -52,5 +52,5 @@ def faulty_slack_plugin(
     async def wait(seconds: float) -> None:
         await sleep(clock.now() + timedelta(seconds=seconds), asyncio.Event())
 
-    client = FaultySlackClient(app.bot_token, api_url, monotonic=clock.monotonic, kill_point=kill_point)
+    client = KillingSlackClient(app.bot_token, api_url, monotonic=clock.monotonic, kill_point=kill_point)
     return build_plugin(settings, clock=SlackClock(clock.now, clock.monotonic, wait), client=client)

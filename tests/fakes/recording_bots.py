@@ -98,7 +98,7 @@ async def expect_api_error(slack: FakeSlack, call: Any, error: str, method: str 
     with pytest.raises(SlackApiError) as caught:
         await call
     assert caught.value.response["error"] == error
-    slack.expect_error(method, error)
+    slack.assert_error_occurred(method, error)
     messages: list[str] = caught.value.response.get("errors", [])
     return messages
 

@@ -61,7 +61,7 @@ async def test_file_of_the_sdk_is_shared_once(slack: FakeSlack, alice: Person) -
     assert slack.workspace.uploads[file].data == b"line\n"
     with pytest.raises(SlackApiError, match="file_not_found"):
         await sdk.files_completeUploadExternal(files=[{"id": file, "title": "x"}], channel_id="C0OPS")
-    slack.expect_error("files.completeUploadExternal", "file_not_found")
+    slack.assert_error_occurred("files.completeUploadExternal", "file_not_found")
 
 
 async def test_file_is_not_shared_before_its_upload_is_complete(slack: FakeSlack) -> None:
@@ -77,8 +77,8 @@ async def test_file_is_not_shared_before_its_upload_is_complete(slack: FakeSlack
                 assert response.status == status
         with pytest.raises(SlackApiError, match="invalid_arguments"):
             await sdk.api_call("files.getUploadURLExternal", json={"filename": "out.log", "length": 5})
-    slack.expect_error("files.completeUploadExternal", "file_not_found")
-    slack.expect_error("files.getUploadURLExternal", "invalid_arguments")
+    slack.assert_error_occurred("files.completeUploadExternal", "file_not_found")
+    slack.assert_error_occurred("files.getUploadURLExternal", "invalid_arguments")
 
 
 async def test_scenario_from_a_mention_to_a_decision(
@@ -203,7 +203,7 @@ async def test_wrong_token_is_rejected(slack: FakeSlack) -> None:
 async def test_missing_token_is_rejected(slack: FakeSlack) -> None:
     async with aiohttp.ClientSession() as session, session.post(f"{slack.base_url}auth.test") as response:
         assert (await response.json())["error"] == "not_authed"
-    slack.expect_error("auth.test", "not_authed")
+    slack.assert_error_occurred("auth.test", "not_authed")
 
 
 async def test_token_is_accepted_in_the_form(slack: FakeSlack) -> None:

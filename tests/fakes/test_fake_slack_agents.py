@@ -294,7 +294,7 @@ async def test_fast_posting_to_one_channel_is_rate_limited(slack: FakeSlack, ali
     assert (caught.value.response.status_code, caught.value.response.headers["Retry-After"]) == (429, "1")
     with pytest.raises(AssertionError, match=r"chat.postMessage failed: ratelimited"):
         slack.check()
-    slack.expect_error("chat.postMessage", "ratelimited")
+    slack.assert_error_occurred("chat.postMessage", "ratelimited")
     clock.advance(seconds=1)
     await web_client(slack).chat_postMessage(channel="C0OPS", text="two")
     for text in ("one C0OPS", "one C0DEV", "two"):

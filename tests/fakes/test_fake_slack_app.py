@@ -21,7 +21,7 @@ async def test_call_without_its_scope_is_rejected() -> None:
         slack.add_channel("C0OPS")
         with pytest.raises(SlackApiError, match="missing_scope"):
             await web_client(slack).chat_postMessage(channel="C0OPS", text="hello")
-        slack.expect_error("chat.postMessage", "missing_scope")
+        slack.assert_error_occurred("chat.postMessage", "missing_scope")
 
 
 async def test_manifest_export_needs_a_configuration_token() -> None:
@@ -31,11 +31,11 @@ async def test_manifest_export_needs_a_configuration_token() -> None:
         assert response["manifest"]["settings"]["socket_mode_enabled"] is True
         with pytest.raises(SlackApiError, match="not_allowed_token_type"):
             await web_client(slack).apps_manifest_export(app_id=slack.app.id)
-        slack.expect_error("apps.manifest.export", "not_allowed_token_type")
+        slack.assert_error_occurred("apps.manifest.export", "not_allowed_token_type")
 
 
 async def test_manifest_of_another_app_is_not_found() -> None:
     async with fake_slack(app=App(manifest=MANIFEST)) as slack:
         with pytest.raises(SlackApiError, match="app_not_found"):
             await web_client(slack, slack.app.config_token).apps_manifest_export(app_id="A0OTHER")
-        slack.expect_error("apps.manifest.export", "app_not_found")
+        slack.assert_error_occurred("apps.manifest.export", "app_not_found")

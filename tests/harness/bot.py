@@ -156,7 +156,11 @@ class BotHarness:
         async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
             await channel.error_raised.wait()
 
-    async def wait_until_at_rest(self, thread_id: str, status: str = "done") -> ThreadState:
+    async def wait_until_done(self, thread_id: str) -> ThreadState:
+        return await self.wait_for_status(thread_id, "done")
+
+    async def wait_for_status(self, thread_id: str, status: str) -> ThreadState:
+        """Return the thread's state as soon as it has the status and no pending messages."""
         return await self.wait_until(thread_id, lambda state: state.status == status and not state.pending_messages)
 
     async def events(self, thread_id: str) -> list[Event]:

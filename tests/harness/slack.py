@@ -42,7 +42,10 @@ on_every_setup = pytest.mark.parametrize(
     "bot_setup",
     [pytest.param(setup, id=name, marks=slow if name == "postgresql" else ()) for name, setup in BOT_SETUPS.items()],
 )
-"""Parametrization of a test with each database, and with the job queue. PostgreSQL without the queue is slow."""
+"""Parametrization of a test for which database and job queue matter.
+
+The test runs with SQLite, with PostgreSQL and its job queue, and with `--all` also with PostgreSQL without the queue.
+"""
 
 
 @dataclass

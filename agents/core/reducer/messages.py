@@ -13,8 +13,8 @@ from agents.core.events import (
     ReplyChosen,
 )
 from agents.core.messages import Message
-from agents.core.reducer.lifecycle import RESET_COUNTERS
-from agents.core.reducer.request_updates import redirect_replies, with_request
+from agents.core.reducer.lifecycle import START_MODEL
+from agents.core.reducer.request_updates import continue_in_started_conversation, with_request
 from agents.core.requests import Request, UndeliverableCard
 from agents.core.state import PendingMessage, ThreadState
 from agents.core.values import Address
@@ -45,7 +45,10 @@ def reduce_messages(state: ThreadState, event: MessagingEvent) -> dict[str, Any]
 
 
 def _reply_message(state: ThreadState, event: ReplyChosen) -> PendingMessage:
-    """Return the reply as a pending message that replaces its draft."""
+    """Return the reply as a pending message.
+
+    It replaces the partial reply that was shown while the model wrote it (`draft`).
+    """
     message = Message(text=event.text)
     return PendingMessage(key=f"reply:{state.version + 1}", to=state.origin, message=message, replaces=event.draft)
 
@@ -62,13 +65,17 @@ def _reduce_received(state: ThreadState) -> dict[str, Any]:
     A message re-opens a finished thread and ends a wait. During a request or a call it does not start the model.
     """
     reopened = {"timer_at": None, "lifecycle": "open"}
-    return reopened if state.open_request or state.current_call else {**reopened, **RESET_COUNTERS}
+    return reopened if state.open_request or state.current_call else {**reopened, **START_MODEL}
 
 
 def _reduce_sent(state: ThreadState, event: MessageSent) -> dict[str, Any]:
-    """Return the changed fields. A sent message of a request was a card update, so that card is marked as updated."""
+    """Return the changed fields.
+
+    A message that started a conversation at the origin moves the origin there. A sent message of a request was a card
+    update, so that card gets the request's status and, in `settled_at`, the time of the update.
+    """
     sent = next((m for m in state.pending_messages if m.key == event.key), None)
-    changed = redirect_replies(state, event.to, event.receipt, _remove_pending(state, event.key))
+    changed = continue_in_started_conversation(state, event.to, event.receipt, _remove_pending(state, event.key))
     request = state.get_request(sent.request_id) if sent and sent.request_id else None
     if sent is None or request is None:
         return changed

@@ -67,7 +67,7 @@ def merge_pending(pending: tuple[PendingMessage, ...], more: Iterable[PendingMes
     return (*(m for m in pending if (m.to, m.replaces) not in replaced), *more)
 
 
-def redirect_replies(
+def continue_in_started_conversation(
     state: ThreadState, to: Address, receipt: Receipt, pending: tuple[PendingMessage, ...]
 ) -> dict[str, Any]:
     """Return the pending messages and, if the delivered one started a conversation at the origin, the new origin.

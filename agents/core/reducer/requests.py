@@ -11,14 +11,14 @@ from agents.core.events import (
     RequestShown,
     RequestSuperseded,
 )
-from agents.core.reducer.lifecycle import RESET_COUNTERS
+from agents.core.reducer.lifecycle import START_MODEL
 from agents.core.reducer.request_updates import (
     add_deciders,
     card_message,
     card_revision,
     card_update,
+    continue_in_started_conversation,
     merge_pending,
-    redirect_replies,
     settle_request,
     with_request,
 )
@@ -82,7 +82,10 @@ def _reduce_shown(state: ThreadState, event: RequestShown) -> dict[str, Any]:
     updates = _catch_up_card(updated, card, event.key)
     obsolete = {event.key, *(m.key for m in updates)}
     pending = merge_pending(tuple(m for m in state.pending_messages if m.key not in obsolete), updates)
-    return {"requests": with_request(state, updated), **redirect_replies(state, event.to, event.receipt, pending)}
+    return {
+        "requests": with_request(state, updated),
+        **continue_in_started_conversation(state, event.to, event.receipt, pending),
+    }
 
 
 def _catch_up_card(request: Request, card: PostedCard, key: str) -> tuple[PendingMessage, ...]:
@@ -176,7 +179,7 @@ def _apply_decision(state: ThreadState, request: Request) -> dict[str, Any]:
         case "outcome":
             return _apply_reported_outcome(state, request)
         case "handover":
-            return {**RESET_COUNTERS}
+            return {**START_MODEL}
         case "question" | "budget":
             return {"needs_model": True}
         case _:

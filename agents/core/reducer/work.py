@@ -12,7 +12,7 @@ from agents.core.events import (
     ToolStarted,
     ToolSucceeded,
 )
-from agents.core.reducer.lifecycle import RESET_COUNTERS, RESET_RETRIES
+from agents.core.reducer.lifecycle import RESET_RETRIES, START_MODEL
 from agents.core.state import CurrentCall, Delegation, Outage, ThreadState
 
 WorkEvent = StepChosen | StepRejected | ToolCalled | ToolStarted | ToolSucceeded | ToolFailed | ToolOutcomeUnknown
@@ -39,7 +39,7 @@ def reduce_work(state: ThreadState, event: WorkEvent) -> dict[str, Any]:
                 is_retry_ordered=False,
             )
         case ToolSucceeded() if _is_delegation_result(state, event):
-            return {"delegations": state.delegations[:-1], **RESET_COUNTERS}
+            return {"delegations": state.delegations[:-1], **START_MODEL}
         case ToolSucceeded():
             return {**_close_call(state), "failures": state.failures if _is_prefetch(state) else 0}
         case ToolFailed():
@@ -96,7 +96,7 @@ def _start_delegation(state: ThreadState, event: ToolCalled) -> dict[str, Any]:
     """Return the changed fields when another agent takes over; failure counters start again."""
     agent, message = str(event.arguments.get("agent")), str(event.arguments.get("message"))
     delegation = Delegation(agent=agent, delegator=state.active_agent, call_id=event.call_id, message=message)
-    return {"delegations": (*state.delegations, delegation), "prefetch": event.prefetch, **RESET_COUNTERS}
+    return {"delegations": (*state.delegations, delegation), "prefetch": event.prefetch, **START_MODEL}
 
 
 def _is_delegation_result(state: ThreadState, event: ToolSucceeded) -> bool:

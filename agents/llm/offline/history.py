@@ -94,13 +94,14 @@ def command_history(state: ThreadState, commands: Commands, read_only_tools: Con
     A command in a quoted message counts only when its tool is one of `read_only_tools`.
     """
     context = agent_context(state)
-    events = _own_events(context.since)
+    events = _own_events(context.since_delegation)
     own = _drop_prefetched_calls(
         _drop_messages_used_as_answers(events if state.delegations else _events_since_end_of_work(events))
     )
+    # Without the delegating call, the history may lack later steps too: the message may already have been handled.
     initial = (
         _history_of_delegation(state.delegations[-1].message, commands)
-        if state.delegations and context.before
+        if state.delegations and context.before_delegation
         else CommandHistory()
     )
     return reduce(
@@ -128,7 +129,7 @@ def _events_since_end_of_work(history: tuple[HistoryEvent, ...]) -> tuple[Histor
 def _is_end_of_work(event: HistoryEvent) -> bool:
     """Return whether an event ends the work before it: a reply, a step that needs no reply, or a fork."""
     is_nothing_to_do = isinstance(event, StepChosen) and isinstance(event.step, NothingToDo)
-    is_reply = isinstance(event, ReplyChosen) and event.actor != ENGINE  # a reply by the engine is only a notice
+    is_reply = isinstance(event, ReplyChosen) and event.actor != ENGINE  # one by the engine reports a problem
     return is_nothing_to_do or is_reply or isinstance(event, ThreadForked)
 
 

@@ -138,7 +138,10 @@ def find_shadowed_rules(rules: Sequence[Rule], argument_models: ArgumentModels) 
 
 
 def _covering_rules(position: int, rules: Sequence[Rule], argument_models: ArgumentModels) -> tuple[int, ...]:
-    """Return the rules that apply to the tools of this one; none if this rule applies to a tool itself."""
+    """Return the positions of the earlier rules that apply instead of this one.
+
+    They are empty if this rule still applies to some tool.
+    """
     rule, earlier = rules[position], rules[:position]
     found = [
         _first_covering(rule, tool, earlier) for tool in find_matching_tools(rule.tool, rule.when, argument_models)

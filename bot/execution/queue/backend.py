@@ -8,7 +8,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from bot.execution.backend import ExecutionBackend, run_cleanup
+from bot.execution.backend import ExecutionBackend, delete_expired_rows
 from bot.execution.queue.handlers import JobHandlers
 from bot.execution.queue.jobs import advance_job, redeliver_job, timer_job
 from bot.log import LogEvent, log
@@ -16,7 +16,7 @@ from bot.services.retry import LoopSupervisor
 from storage.database.transactions import WriteBatch
 from storage.jobs import Job, Queue, RetryLater, RunningJob, defer
 from storage.jobs.worker import POLL_INTERVAL_SECONDS, JobHandler, JobWorker, QueueConfig, WorkerCallbacks
-from storage.outbox import list_pending_since
+from storage.outbox import list_pending_created_before
 from storage.schedule import list_due_threads, list_stale_unfinished_threads
 
 SWEEP_INTERVAL = timedelta(seconds=60)
@@ -95,17 +95,17 @@ class QueueBackend:
         await self.handlers.repeater.every(SWEEP_INTERVAL, lambda: database.commit_batch(self._sweep_once), stop_event)
 
     def _sweep_once(self, connection: Connection, writes: WriteBatch) -> None:
-        since = self.handlers.repeater.clock.now() - SWEEP_INTERVAL
-        defer(writes, map(advance_job, list_stale_unfinished_threads(connection, since)))
-        defer(writes, (timer_job(thread_id, since) for thread_id in list_due_threads(connection, since)))
-        pending = dict.fromkeys((m.thread_id, m.effect.to) for m in list_pending_since(connection, since))
+        cutoff = self.handlers.repeater.clock.now() - SWEEP_INTERVAL
+        defer(writes, map(advance_job, list_stale_unfinished_threads(connection, cutoff)))
+        defer(writes, (timer_job(thread_id, cutoff) for thread_id in list_due_threads(connection, cutoff)))
+        pending = dict.fromkeys((m.thread_id, m.effect.to) for m in list_pending_created_before(connection, cutoff))
         defer(writes, (redeliver_job(thread_id, to) for thread_id, to in pending))
 
     async def _wait_before_retry(self, attempt: int) -> None:
         await self.handlers.repeater.back_off(min(attempt, 4), self.handlers.stop_event)
 
     async def _run_cleanup(self) -> None:
-        await run_cleanup(self.handlers.engine.database, self.handlers.repeater.clock.now())
+        await delete_expired_rows(self.handlers.engine.database, self.handlers.repeater.clock.now())
 
 
 def _copy_job(queue: Queue, arguments: Mapping[str, str]) -> Job:

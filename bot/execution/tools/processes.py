@@ -55,7 +55,8 @@ class ToolProcesses:
         """Run the function. `before_call` is called when the child is ready, right before it receives its arguments.
 
         Raises ToolsBusy or ToolNotStarted when the function was not called, ToolTimeout when it was killed,
-        ToolProcessEnded when its process died, ToolCallError when it raised, and any error of `before_call`.
+        ToolProcessEnded when its process died or sent a response that is too large or invalid, ToolCallError when it
+        raised, and any error of `before_call`.
         """
         tool = invocation.tool
         async with self.limits.running_call(invocation.name, tool.timeout), _child_process() as child:
@@ -137,6 +138,7 @@ async def _receive(child: Process) -> Any:
 
 def _start_payload(tool: Tool, function_name: FunctionName) -> Mapping[str, Any]:
     module = tool.run.__module__
+    # The folder is that of an agent outside the installed packages; None for an installed one.
     folder = mounted_folder(module)
     return {"folder": folder, "module": module, "name": tool.run.__qualname__, "function": function_name}
 

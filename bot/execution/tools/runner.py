@@ -120,7 +120,7 @@ class ToolRunner:
             return ToolOutcome("retry", text, stage="check", where=error.where)
         return None if found is None else ToolOutcome("succeeded", found.summary, found)
 
-    def busy_reason(self, agent: Agent, tool: Tool) -> str | None:
+    def hanging_calls_reason(self, agent: Agent, tool: Tool) -> str | None:
         """Return the reason if hanging calls keep the tool from starting, else None.
 
         Raises NoRoom if the call only has to wait for running calls.

@@ -410,7 +410,7 @@ def test_delegate_sees_only_its_own_events(history: RandomHistory) -> None:
         for index, (event, owner) in enumerate(zip(history.events, owner_calls(history), strict=True))
         if owner == call_id and is_remembered(history, index)
     ]
-    own = own_events(agent_context(history.state).since)
+    own = own_events(agent_context(history.state).since_delegation)
     assert own == expected[max(0, len(expected) - len(own)) :]
     assert len(own) == len(expected) or len(history.state.history) == MAX_HISTORY_EVENTS
 
@@ -438,6 +438,6 @@ def test_context_is_whole_history_if_the_call_was_dropped() -> None:
     state = thread_with_delegation(thread())
     for n in range(MAX_HISTORY_EVENTS):
         state = fold(state, [message_received(f"m{n}")])
-    scope = agent_context(state)
-    assert (len(scope.before), len(scope.since)) == (0, MAX_HISTORY_EVENTS)
+    context = agent_context(state)
+    assert (len(context.before_delegation), len(context.since_delegation)) == (0, MAX_HISTORY_EVENTS)
     assert state.delegations[-1].message == "ship it"

@@ -269,7 +269,9 @@ def test_limits_apply_to_all_tools_together() -> None:
         output_schema(tools)
 
 
-@pytest.mark.parametrize("name", ["done_for_now", "await", "request_clarification", "ask_agent"])
+@pytest.mark.parametrize(
+    "name", ["done_for_now", "await", pytest.param("request_clarification", id="legacy intent"), "ask_agent"]
+)
 def test_tool_cannot_have_the_name_of_a_step(name: str) -> None:
     with pytest.raises(ConfigurationError, match=f"{name}: this name is already used"):
         output_schema((make_tool(name),))

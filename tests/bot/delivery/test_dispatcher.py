@@ -34,7 +34,7 @@ async def test_unavailable_channel_is_retried_in_order(database: Database, runni
         await harness.wait_for_error(terminal)
         assert terminal.sent == []
         harness.clock.advance(seconds=30)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert [message.text for _, message, _ in terminal.sent] == ["one", "two"]
 
 
@@ -45,7 +45,7 @@ async def test_permanent_error_makes_a_message_undeliverable(database: Database,
         database, ScriptedModel(DoneForNow(message="one")), channels=channels_with_terminal(terminal)
     ) as harness:
         thread_id = await harness.post_message("a")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         last = (await harness.events(thread_id))[-1]
         assert (last.type, last.reason) == ("MessageUndeliverable", "there is no such terminal")
 
@@ -59,14 +59,14 @@ async def test_message_survives_an_unexpected_error_of_its_channel(database: Dat
         thread_id = await harness.post_message("a")
         await harness.wait_for_error(terminal)
         harness.clock.advance(seconds=1)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
 
 
 @pytest.mark.parametrize(
     ("error", "is_uncertain"),
     [(Unavailable("away"), False), (DeliveryUncertain("silence"), True), (ZeroDivisionError(), True)],
 )
-async def test_retry_after_an_uncertain_delivery_may_have_been_sent(
+async def test_retry_reports_whether_the_message_may_have_been_sent(
     database: Database, running_bot, bot_setup: BotSetup, error: Exception, is_uncertain: bool
 ) -> None:
     terminal = RecordingChannel("terminal")
@@ -77,7 +77,7 @@ async def test_retry_after_an_uncertain_delivery_may_have_been_sent(
         thread_id = await harness.post_message("a")
         await harness.wait_for_error(terminal)
         harness.clock.advance(seconds=1)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
     # Another process may execute the retried job and does not know how the first attempt failed.
     assert terminal.may_have_been_sent_flags == [False, is_uncertain or bot_setup.has_job_queue]
 
@@ -95,7 +95,7 @@ async def test_message_from_before_a_restart_may_have_been_sent(database_url: st
     async with running_bot(
         Database.open(database_url), channels=channels_with_terminal(terminal), clock=clock, id_prefix="b"
     ) as harness:
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
     assert terminal.may_have_been_sent_flags == [False, True]
 
 
@@ -109,7 +109,7 @@ async def test_misconfigured_channel_reports_its_error_and_is_retried(database: 
         await harness.wait_for_error(terminal)
         assert harness.bot.channel_errors == {"channel:terminal": "the token was revoked"}
         harness.clock.advance(seconds=60)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert harness.bot.channel_errors == {}
 
 
@@ -119,7 +119,7 @@ async def test_closed_card_replaces_the_open_one(database: Database, running_bot
     async with running_bot(database, model, channels=channels_with_terminal(terminal)) as harness:
         thread_id = await harness.post_message("ship v1")
         await harness.answer_request(await harness.wait_for_request(thread_id), "deny", comment="not today")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         (_, open_message, replaced_by_open), (_, closed_message, replaced_by_closed), _ = sorted(
             terminal.sent, key=lambda delivery: delivery[1].card is None
         )
@@ -137,9 +137,9 @@ async def test_conversation_started_by_a_message_is_linked_to_its_thread(databas
     model = ScriptedModel(DoneForNow(message="one"), DoneForNow(message="two"))
     async with running_bot(database, model, channels=channels_with_terminal(terminal)) as harness:
         thread_id = await harness.post_message("a")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         await harness.post_message("b", thread_id=thread_id)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert [to for to, _, _ in terminal.sent] == ["terminal:alice", "terminal:alice.1"]
         linked_thread_id = await harness.bot.engine.database.transaction(
             partial(find_linked_thread, channel="terminal", conversation_keys=["room 1"])
@@ -151,7 +151,7 @@ async def test_conversation_started_by_a_message_is_linked_to_its_thread(databas
 async def test_delivered_message_is_removed_from_the_outbox(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(DoneForNow(message="one"))) as harness:
         thread_id = await harness.post_message("a")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert await harness.bot.engine.database.transaction(outbox.list_pending) == []
 
 
@@ -163,5 +163,5 @@ async def test_unavailable_destination_does_not_delay_others(database: Database,
         await harness.post_message("a", person_key="alice")
         await harness.wait_for_error(terminal)
         other = await harness.post_message("b", person_key="bob")
-        await harness.wait_until_at_rest(other)
+        await harness.wait_until_done(other)
         assert [to for to, _, _ in terminal.sent] == [Address("terminal:bob")]

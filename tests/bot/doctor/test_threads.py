@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from bot.config.settings import Settings
-from bot.doctor.database import check_database, is_left_to_server
+from bot.doctor.database import check_database, is_database_locked_by_server
 from bot.doctor.threads import thread_findings, thread_findings_of_server
 from channels.abilities import Finding
 from channels.terminal.client import TerminalClient
@@ -20,7 +20,7 @@ async def create_threads(running_bot, database_url: str) -> tuple[str, str]:
     """Create three threads: one unreadable, one that waits for a person, and one that is done. Return the first two."""
     model = ScriptedModel(DONE, SHIP, SHIP)
     async with running_bot(Database.open(database_url), model) as harness:
-        await harness.wait_until_at_rest(await harness.post_message("hello"))
+        await harness.wait_until_done(await harness.post_message("hello"))
         waiting = await harness.post_message("ship v1")
         await harness.wait_for_request(waiting)
         broken = await harness.post_message("ship v2")
@@ -49,7 +49,7 @@ async def test_scan_lists_threads_that_cannot_continue(running_bot, database_url
 async def test_doctor_warns_about_threads_that_cannot_continue(running_bot, database_url) -> None:
     broken, waiting = await create_threads(running_bot, database_url)
     settings = Settings.from_variables({"DATABASE_URL": database_url})
-    assert not is_left_to_server(settings)
+    assert not is_database_locked_by_server(settings)
     findings = {
         finding.name: finding
         for finding in await asyncio.to_thread(lambda: list(check_database(settings, ("deploy",))))

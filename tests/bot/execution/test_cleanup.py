@@ -28,7 +28,7 @@ async def open_thread(harness: BotHarness) -> None:
     commit = await harness.bot.threads.open(
         NewThread(message=message, requester=alice, origin=ALICE_TERMINAL), claim=CLAIM
     )
-    await harness.wait_until_at_rest(commit.after.thread_id)
+    await harness.wait_until_done(commit.after.thread_id)
 
 
 async def is_claim_stored(harness: BotHarness) -> bool:

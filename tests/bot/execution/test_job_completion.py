@@ -104,7 +104,7 @@ async def test_lock_is_released_when_a_card_or_reply_is_visible(postgres_url: st
         request = await harness.wait_for_request(thread_id)
         counts.append(await database.read(count_advance_jobs))
         await harness.answer_request(request, "approve")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         counts.append(await database.read(count_advance_jobs))
         assert counts == [0, 0]
     await database.close()

@@ -75,7 +75,7 @@ async def test_stalled_call_that_was_taken_over_does_not_run(postgres_url: str, 
                 if intent == "pay":
                     request = await successor.wait_for_request(thread_id)
                     await successor.answer_request(request, "answer", text="did not run")
-                await successor.wait_until_at_rest(thread_id)
+                await successor.wait_until_done(thread_id)
                 events, runs = await successor.event_types(thread_id), list(tools.runs)
             stalled.clock.advance(seconds=LEASE_SECONDS + 1)
         await wait_until_idle(stalled)
@@ -92,6 +92,6 @@ async def test_stalled_call_that_was_not_taken_over_runs(database: Database, run
             await wait_until_started(harness, thread_id)
             await harness.post_message("thank you", thread_id=thread_id)
             harness.clock.advance(seconds=LEASE_SECONDS + 1)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert [action for _, action in tools.runs] == ["pay"]
         assert (await harness.event_types(thread_id)).count("ToolStarted") == 1

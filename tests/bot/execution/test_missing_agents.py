@@ -38,11 +38,11 @@ async def test_thread_of_a_missing_agent_pauses_until_it_is_back(database_url: s
         Database.open(database_url), ScriptedModel(DONE), main_agent=build_oncall_agent()
     ) as harness:
         thread_id = await harness.post_message("hello")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
     with caplog.at_level(logging.INFO, "handrail"):
         async with running_bot(Database.open(database_url), id_prefix="b") as harness:
             await harness.post_message("are you there?", thread_id=thread_id)
-            state = await harness.wait_until_at_rest(thread_id, "paused")
+            state = await harness.wait_for_status(thread_id, "paused")
             reply = [event.text for event in await harness.events(thread_id) if event.type == "ReplyChosen"][-1]
             assert reply == (
                 "I am paused: the agent oncall does not exist here any more (there are: helper). Ask your operator to "
@@ -51,7 +51,7 @@ async def test_thread_of_a_missing_agent_pauses_until_it_is_back(database_url: s
             )
             assert "the agent oncall does not exist here any more" in (state.paused or "")
             await harness.bot.thread_control.resume(thread_id, person_address("bob"))
-            await harness.wait_until_at_rest(thread_id, "paused")
+            await harness.wait_for_status(thread_id, "paused")
             await harness.check_replay(thread_id)
     missing = [(line["thread_id"], line["agent"]) for line in list_log_lines(caplog, "agent_missing")]
     assert (missing, list_log_lines(caplog, "run_failed")) == ([(thread_id, "oncall")] * 2, [])
@@ -59,7 +59,7 @@ async def test_thread_of_a_missing_agent_pauses_until_it_is_back(database_url: s
         Database.open(database_url), ScriptedModel(DONE), main_agent=build_oncall_agent(), id_prefix="c"
     ) as harness:
         await harness.bot.thread_control.resume(thread_id, person_address("bob"))
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         await harness.check_replay(thread_id)
 
 
@@ -73,7 +73,7 @@ async def test_approved_call_of_a_missing_agent_runs_once_it_is_back(database_ur
         request = await harness.wait_for_request(thread_id)
     async with running_bot(Database.open(database_url), id_prefix="b") as harness:
         await harness.answer_request(request, "approve")
-        await harness.wait_until_at_rest(thread_id, "paused")
+        await harness.wait_for_status(thread_id, "paused")
     assert tool_call_recorder.runs == []
     async with running_bot(
         Database.open(database_url),
@@ -82,7 +82,7 @@ async def test_approved_call_of_a_missing_agent_runs_once_it_is_back(database_ur
         id_prefix="c",
     ) as harness:
         await harness.bot.thread_control.resume(thread_id, person_address("bob"))
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
     assert [action for _, action in tool_call_recorder.runs] == ["ship v1"]
 
 
@@ -105,7 +105,7 @@ async def crash_during_call(running_bot, database_url: str, *, is_cancelled: boo
 async def test_started_call_of_a_missing_agent_is_checked_later(database_url: str, running_bot) -> None:
     thread_id, tool_call_recorder = await crash_during_call(running_bot, database_url)
     async with running_bot(Database.open(database_url), id_prefix="b") as harness:
-        await harness.wait_until_at_rest(thread_id, "paused")
+        await harness.wait_for_status(thread_id, "paused")
     async with running_bot(
         Database.open(database_url),
         ScriptedModel(DONE),
@@ -113,7 +113,7 @@ async def test_started_call_of_a_missing_agent_is_checked_later(database_url: st
         id_prefix="c",
     ) as harness:
         await harness.bot.thread_control.resume(thread_id, person_address("bob"))
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert "ToolOutcomeUnknown" not in await harness.event_types(thread_id)
     assert len(tool_call_recorder.runs) == 1
 
@@ -139,7 +139,7 @@ async def test_missing_delegate_pauses_the_thread(database_url: str, running_bot
     reduced_roster = Roster({"boss": main_agent}, Policy(people=PEOPLE))
     async with running_bot(Database.open(database_url), roster=reduced_roster, id_prefix="b") as harness:
         await harness.answer_request(request, "deny")
-        assert "the agent oncall" in ((await harness.wait_until_at_rest(thread_id, "paused")).paused or "")
+        assert "the agent oncall" in ((await harness.wait_for_status(thread_id, "paused")).paused or "")
 
 
 async def test_removed_tool_of_an_approved_call_is_an_error_for_the_agent(
@@ -155,7 +155,7 @@ async def test_removed_tool_of_an_approved_call_is_an_error_for_the_agent(
             Database.open(database_url), ScriptedModel(DONE), main_agent=build_oncall_agent(tools=()), id_prefix="b"
         ) as harness:
             await harness.answer_request(request, "approve")
-            await harness.wait_until_at_rest(thread_id)
+            await harness.wait_until_done(thread_id)
             failures = [event for event in await harness.events(thread_id) if event.type == "ToolFailed"]
             assert [event.error for event in failures] == [
                 "the tool ship no longer exists, so the call did not run; use another tool, or tell the requester"
@@ -179,5 +179,5 @@ async def test_removed_prefetch_tool_does_not_block_its_thread(database_url: str
     async with running_bot(
         Database.open(database_url), ScriptedModel(DONE), main_agent=build_oncall_agent(tools=()), id_prefix="b"
     ) as harness:
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert "ToolStarted" not in await harness.event_types(thread_id)

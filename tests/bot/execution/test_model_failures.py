@@ -30,7 +30,7 @@ async def test_invalid_output_is_repaired_twice_then_a_person_is_asked(
         assert model.received[1].prompt.user.count("step.tag: too odd") == 1
         assert model.received[2].prompt.user.count("step.tag: too odd") == 2
         await harness.answer_request(request, "answer", text="say hello", person_key="alice")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
 
 
 @pytest.mark.parametrize("outcome", [o for o in CompletionOutcome if o.is_retryable])
@@ -42,18 +42,18 @@ async def test_retryable_failure_is_retried_without_a_prompt_change(database: Da
         assert state.retry_at is not None
         assert (state.retry_at - harness.clock.now()).total_seconds() == 42
         harness.clock.advance(seconds=42)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert "too odd" not in model.received[1].prompt.user
 
 
 async def test_rejected_api_key_pauses_the_thread_until_it_is_resumed(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(build_completion(CompletionOutcome.AUTH_FAILED), DONE)) as harness:
         thread_id = await harness.post_message("hello")
-        state = await harness.wait_until_at_rest(thread_id, "paused")
+        state = await harness.wait_for_status(thread_id, "paused")
         assert "OPENAI_API_KEY" in (state.paused or "")
         assert "OPENAI_API_KEY" in next(e.text for e in await harness.events(thread_id) if e.type == "ReplyChosen")
         await harness.bot.thread_control.resume(thread_id, Address("person:bob"))
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ async def test_model_that_raises_is_retried_without_delaying_other_threads(datab
         await harness.wait_until(second, lambda state: state.lifecycle == "done")
         await model.has_raised.wait()
         harness.clock.advance(seconds=1)
-        await harness.wait_until_at_rest(first)
+        await harness.wait_until_done(first)
 
 
 async def test_message_during_a_model_call_causes_another_call(database: Database, running_bot) -> None:
@@ -97,7 +97,7 @@ async def test_message_during_a_model_call_causes_another_call(database: Databas
     model = InterruptedModel(DoneForNow(message="stale"), DoneForNow(message="fresh"))
     async with running_bot(database, model) as harness:
         thread_id = await harness.post_message("hello")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert [e.text for e in await harness.events(thread_id) if e.type == "ReplyChosen"] == ["fresh"]
 
 
@@ -115,7 +115,7 @@ async def test_exhausted_budget_opens_a_request_to_extend_it(database: Database,
             {"kind": "steps", "by": 2},
         )
         await harness.answer_request(request, "approve", person_key="bob")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert {"BudgetReached", "BudgetExtended"} <= set(await harness.event_types(thread_id))
 
 
@@ -129,4 +129,4 @@ async def test_denied_budget_extension_fails_the_thread(database: Database, runn
     async with running_bot(database, ScriptedModel(costly_step), budget=Budget(tokens=1000)) as harness:
         thread_id = await harness.post_message("look around")
         await harness.answer_request(await harness.wait_for_request(thread_id), "deny")
-        await harness.wait_until_at_rest(thread_id, "failed")
+        await harness.wait_for_status(thread_id, "failed")

@@ -43,7 +43,7 @@ async def test_short_outage_is_not_announced(database: Database, running_bot) ->
     async with running_bot(database, ScriptedModel(*[build_completion(CompletionOutcome.FAILED)] * 2, DONE)) as harness:
         thread_id = await harness.post_message("hello")
         await advance_to_retry(harness, thread_id, 2)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert await list_replies(harness, thread_id) == ["Done."]
 
 
@@ -52,7 +52,7 @@ async def test_long_outage_is_announced_once_and_costs_no_steps(database: Databa
     async with running_bot(database, model, budget=Budget(steps=2)) as harness:
         thread_id = await harness.post_message("hello")
         await advance_to_retry(harness, thread_id, 20)
-        state = await harness.wait_until_at_rest(thread_id)
+        state = await harness.wait_until_done(thread_id)
         notice, reply = await list_replies(harness, thread_id)
         assert "The model is not responding (127.0.0.1 answered 503: Loading model)" in notice
         assert (reply, state.spent.steps) == ("Done.", 1)
@@ -70,7 +70,7 @@ async def test_long_outage_opens_a_request_and_an_answer_retries(database: Datab
         assert "Loading model" in (request.question or "")
         assert len(await list_replies(harness, thread_id)) == 1
         await harness.answer_request(request, "answer", text="again", person_key="alice")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
 
 
 @on_every_setup
@@ -109,7 +109,7 @@ async def test_resumed_thread_retries_at_once(database: Database, running_bot) -
         await harness.wait_until(thread_id, lambda state: state.status == "waiting_for_time")
         await harness.bot.thread_control.pause(thread_id, Address("person:bob"))
         await harness.bot.thread_control.resume(thread_id, Address("person:bob"))
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
 
 
 async def test_authentication_error_pauses_with_the_text_of_the_provider(database: Database, running_bot) -> None:
@@ -118,12 +118,12 @@ async def test_authentication_error_pauses_with_the_text_of_the_provider(databas
     )
     async with running_bot(database, ScriptedModel(auth_failed, DONE)) as harness:
         thread_id = await harness.post_message("hello")
-        state = await harness.wait_until_at_rest(thread_id, "paused")
+        state = await harness.wait_for_status(thread_id, "paused")
         reason = "127.0.0.1 answered 404: no model nope. Check OPENAI_MODEL, then resume this thread"
         assert state.paused == reason
         assert await list_replies(harness, thread_id) == [f"I am paused: {reason}."]
         await harness.bot.thread_control.resume(thread_id, Address("person:bob"))
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
 
 
 @pytest.mark.parametrize(
@@ -149,14 +149,14 @@ async def test_rejected_output_is_shown_to_the_model(database: Database, running
     invalid = build_completion(CompletionOutcome.INVALID, "no valid JSON", rejected_text='{"step": <half')
     model = ScriptedModel(invalid, DONE)
     async with running_bot(database, model) as harness:
-        await harness.wait_until_at_rest(await harness.post_message("hello"))
+        await harness.wait_until_done(await harness.post_message("hello"))
         assert 'no valid JSON\nIt began: {"step": &lt;half' in model.received[1].prompt.user
 
 
 async def test_nothing_to_do_is_reported_with_its_reason(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(NothingToDo(reason="production is up to date"))) as harness:
         thread_id = await harness.post_message("hello")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert await list_replies(harness, thread_id) == [
             "There is nothing for me to do here: production is up to date"
         ]
@@ -172,7 +172,7 @@ async def test_long_wait_is_announced_once(database: Database, running_bot) -> N
             )
             assert len(await list_notices(harness, thread_id)) == 1, round_number
             harness.clock.advance(seconds=3600)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         (notice,) = await list_notices(harness, thread_id)
         assert notice.startswith("I will wait until ")
         assert notice.endswith(" UTC and then continue: the build")

@@ -204,5 +204,5 @@ async def test_two_processes_respect_the_rate_limit_of_a_provider(postgres_url: 
             assert len(provider.received) == 1
             clock.advance(seconds=30)
             for thread_id in thread_ids:
-                await second.wait_until_at_rest(thread_id)
+                await second.wait_until_done(thread_id)
             assert [(await second.bot.engine.load(thread_id)).spent.steps for thread_id in thread_ids] == [1, 1, 1]

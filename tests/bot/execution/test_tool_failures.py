@@ -92,7 +92,7 @@ async def test_failing_check_is_retried_and_then_a_person_is_asked(database: Dat
         assert unknown_outcome.where.startswith(THIS_FILE)
         assert SECRET not in unknown_outcome.detail
         await harness.answer_request(request, "answer", text="did not run")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         await harness.check_replay(thread_id)
 
 
@@ -121,7 +121,7 @@ async def test_failing_check_after_a_crash_has_the_same_limit(database_url: str,
         assert request.purpose == "outcome"
         assert (await harness.event_types(thread_id)).count("ToolStarted") == 1
         await harness.answer_request(request, "answer", text="run again")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert (await harness.event_types(thread_id)).count("ToolStarted") == 2
 
 
@@ -141,7 +141,7 @@ async def test_retried_check_finds_the_result(database: Database, running_bot) -
     async with running_bot(database, ScriptedModel({"intent": "move"}, DONE), main_agent=build_agent(move)) as harness:
         thread_id = await harness.post_message("move")
         await advance_through_back_offs(harness, thread_id, 1)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert (await get_only_event(harness, thread_id, ToolSucceeded)).summary == "it moved"
         await get_only_event(harness, thread_id, ToolStarted)
         await harness.check_replay(thread_id)
@@ -163,7 +163,7 @@ async def test_wrong_return_type_fails_the_call_without_a_retry(database: Databa
     model = ScriptedModel({"intent": "pay"}, DONE)
     async with running_bot(database, model, main_agent=build_agent(pay)) as harness:
         thread_id = await harness.post_message("pay")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         await get_only_event(harness, thread_id, ToolStarted)
         failure = await get_only_event(harness, thread_id, ToolFailed)
         assert (failure.retry_at, failure.actor) == (None, "tool:pay")
@@ -182,7 +182,7 @@ async def test_result_that_cannot_be_stored_still_counts_as_success(database: Da
 
     async with running_bot(database, ScriptedModel({"intent": "pay"}, DONE), main_agent=build_agent(pay)) as harness:
         thread_id = await harness.post_message("pay")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         success = await get_only_event(harness, thread_id, ToolSucceeded)
         assert (success.summary, success.result) == ("paid", {"cannot_be_kept": "PydanticSerializationError"})
 
@@ -196,7 +196,7 @@ async def test_base_exception_of_a_tool_fails_only_its_call(database: Database, 
 
     async with running_bot(database, ScriptedModel({"intent": "look"}, DONE), main_agent=build_agent(look)) as harness:
         thread_id = await harness.post_message("look")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert type(error).__name__ in (await get_only_event(harness, thread_id, ToolFailed)).error
 
 
@@ -211,7 +211,7 @@ async def test_traceback_and_message_are_logged_but_not_in_the_prompt(
     model = ScriptedModel({"intent": "look"}, DONE)
     async with running_bot(database, model, main_agent=build_agent(look)) as harness:
         thread_id = await harness.post_message("look")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         failure = await get_only_event(harness, thread_id, ToolFailed)
     assert (failure.actor, failure.where[: len(THIS_FILE)]) == ("tool:look", THIS_FILE)
     assert failure.error == "an unexpected ValueError; the details are in the operator's log"
@@ -246,7 +246,7 @@ async def test_async_tools_run_prepare_and_check(database: Database, running_bot
         database, ScriptedModel({"intent": "move", "count": 5.0}, DONE), main_agent=build_agent(move)
     ) as harness:
         thread_id = await harness.post_message("move")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert (await get_only_event(harness, thread_id, ToolSucceeded)).summary == "moved 6"
         step_event = next(event for event in await harness.events(thread_id) if isinstance(event, StepChosen))
         assert (step_event.step.arguments, type(step_event.step.arguments["count"])) == ({"count": 6}, int)
@@ -266,7 +266,7 @@ async def test_failing_prepare_rejects_the_call_and_records_its_place(database: 
 
     async with running_bot(database, ScriptedModel({"intent": "look"}, DONE), main_agent=build_agent(look)) as harness:
         thread_id = await harness.post_message("look")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         call = await get_only_event(harness, thread_id, ToolCalled)
         assert call.verdict.reason == "an unexpected KeyError; the details are in the operator's log"
         assert call.where.startswith(THIS_FILE)
@@ -280,7 +280,7 @@ async def test_prefetch_of_a_tool_with_required_arguments_is_rejected(database: 
 
     async with running_bot(database, ScriptedModel(DONE), main_agent=build_agent(look, prefetch=("look",))) as harness:
         thread_id = await harness.post_message("hello")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         call = await get_only_event(harness, thread_id, ToolCalled)
         assert call.verdict.reason == (
             "look: where: Field required; only tools without required arguments can be prefetched"
@@ -326,7 +326,7 @@ async def test_call_of_a_hanging_tool_is_postponed_and_finally_fails(database: D
         harness.bot.tool_runner.thread_pool.limits.loads["desk.pay"].hanging = 16
         thread_id = await harness.post_message("pay")
         await advance_through_back_offs(harness, thread_id, MAX_POSTPONEMENTS - 1)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         failures = [event for event in await harness.events(thread_id) if isinstance(event, ToolFailed)]
         assert [event.stage for event in failures] == ["postponed"] * MAX_POSTPONEMENTS
         assert failures[-1].retry_at is None

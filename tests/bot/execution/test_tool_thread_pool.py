@@ -97,4 +97,4 @@ async def test_runner_reports_tools_that_exceed_their_timeout(may_return: thread
         assert raised.value.where is not None
     assert runner.tool_loads["desk.slow"].timeout_count == 2
     assert runner.stuck_tools == ("desk.slow cannot run: 2 of its calls do not end; restart this process",)
-    assert runner.busy_reason(desk, slow) is not None
+    assert runner.hanging_calls_reason(desk, slow) is not None

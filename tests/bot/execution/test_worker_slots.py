@@ -49,7 +49,7 @@ async def test_as_many_failing_threads_as_slots_do_not_delay_others(database: Da
         failing_ids = [await harness.post_message("boo") for _ in range(slot_count)]
         async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
             await model.has_failed_often.wait()
-        await harness.wait_until_at_rest(await harness.post_message("hello"))
+        await harness.wait_until_done(await harness.post_message("hello"))
         for thread_id in failing_ids[:3]:
             assert (await harness.bot.engine.load(thread_id)).status == "running"
 

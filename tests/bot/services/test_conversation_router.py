@@ -47,9 +47,9 @@ async def post(harness: BotHarness, text: str, *conversation_keys: str, event_id
 async def test_first_message_opens_a_thread_and_the_next_joins_it(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(DONE, DONE)) as harness:
         thread_id = await post(harness, "hello", ROOT_KEY, ALIAS_KEY)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert await post(harness, "are you there", ROOT_KEY) == thread_id
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert await build_router(harness).find_thread("slack", [ALIAS_KEY]) == thread_id
         assert (await harness.event_types(thread_id)).count("MessageReceived") == 2
 
@@ -59,8 +59,8 @@ async def test_other_conversations_and_channels_have_their_own_threads(database:
         first_id, second_id = await post(harness, "hello", ROOT_KEY), await post(harness, "hi", OTHER_ROOT_KEY)
         assert first_id != second_id
         assert await build_router(harness).find_thread("email", [ROOT_KEY]) is None
-        await harness.wait_until_at_rest(first_id)
-        await harness.wait_until_at_rest(second_id)
+        await harness.wait_until_done(first_id)
+        await harness.wait_until_done(second_id)
 
 
 @on_every_setup
@@ -68,7 +68,7 @@ async def test_duplicate_message_is_recorded_once(database: Database, running_bo
     async with running_bot(database, ScriptedModel(DONE)) as harness:
         thread_id = await post(harness, "hello", ROOT_KEY, event_id="event:1")
         assert await post(harness, "hello", ROOT_KEY, event_id="event:1") == thread_id
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert (await harness.event_types(thread_id)).count("MessageReceived") == 1
 
 
@@ -78,13 +78,13 @@ async def test_concurrent_first_messages_open_one_thread(database: Database, run
         texts = [f"word {number}" for number in range(5)]
         thread_ids = set(await asyncio.gather(*(post(harness, text, ROOT_KEY) for text in texts)))
         assert len(thread_ids) == 1
-        await harness.wait_until_at_rest(*thread_ids)
+        await harness.wait_until_done(*thread_ids)
         assert (await harness.event_types(*thread_ids)).count("MessageReceived") == 5
 
 
 async def test_link_survives_a_cleared_cache(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(DONE)) as harness:
         thread_id = await post(harness, "hello", ROOT_KEY)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         harness.bot.engine.store.clear_cache()
         assert await build_router(harness).find_thread("slack", [ROOT_KEY]) == thread_id

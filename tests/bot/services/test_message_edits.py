@@ -43,7 +43,7 @@ async def test_edit_while_a_request_is_open_opens_another_request(database: Data
         )
         assert state.open_request.arguments == {"tag": "v2"}
         await harness.answer_request(await harness.wait_for_request(thread_id), "approve")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert [action for _, action in harness.tool_call_recorder.runs] == ["ship v2"]
         await harness.check_replay(thread_id)
 
@@ -53,7 +53,7 @@ async def test_deletion_while_a_request_is_open_supersedes_it(database: Database
         thread_id = await harness.post_message("ship v1", ref="m1")
         request = await harness.wait_for_request(thread_id)
         await edit_message(harness, thread_id, text=None)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert (await harness.bot.approvals.find_request(request.id)).status == "superseded"
         assert harness.tool_call_recorder.runs == []
         await harness.check_replay(thread_id)
@@ -62,7 +62,7 @@ async def test_deletion_while_a_request_is_open_supersedes_it(database: Database
 async def test_edits_in_a_finished_thread_are_recorded_without_work(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(DONE)) as harness:
         thread_id = await harness.post_message("hello", ref="m1")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         for text in ("hello there", None):
             assert (await edit_message(harness, thread_id, text)).after.status == "done"
         assert (await harness.event_types(thread_id))[-2:] == ["MessageEdited", "MessageDeleted"]
@@ -73,7 +73,7 @@ async def test_edits_in_a_finished_thread_are_recorded_without_work(database: Da
 async def test_same_edit_is_recorded_once_for_several_claims(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(DONE)) as harness:
         thread_id = await harness.post_message("hello", ref="m1")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         first = await edit_message(harness, thread_id, "bye", CLAIM)
         duplicate = await edit_message(harness, thread_id, "bye", CLAIM)
         other_claim = await edit_message(harness, thread_id, "bye", IdempotencyClaim("slack", ("event:2",)))
@@ -87,7 +87,7 @@ async def test_same_edit_is_recorded_once_for_several_claims(database: Database,
 async def test_ignored_edit_adds_no_event(database: Database, running_bot, overrides: dict[str, Any]) -> None:
     async with running_bot(database, ScriptedModel(DONE)) as harness:
         thread_id = await harness.post_message("hello", ref="m1")
-        before = await harness.wait_until_at_rest(thread_id)
+        before = await harness.wait_until_done(thread_id)
         for claim in (None, CLAIM, CLAIM):
             assert (await edit_message(harness, thread_id, "bye", claim, **overrides)).events == ()
         assert (await harness.bot.engine.load(thread_id)).version == before.version

@@ -29,7 +29,7 @@ async def test_paused_thread_starts_nothing_until_resumed(database: Database, ru
         await harness.wait_until(thread_id, lambda state: state.status == "paused" and not state.pending_messages)
         assert harness.tool_call_recorder.runs == []
         await harness.bot.thread_control.resume(thread_id, BOB)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert len(harness.tool_call_recorder.runs) == 1
 
 
@@ -68,7 +68,7 @@ async def test_cancel_closes_the_open_request_and_updates_its_card(database: Dat
         thread_id = await harness.post_message("ship v1")
         request = await harness.wait_for_request(thread_id)
         await harness.bot.thread_control.cancel(thread_id, BOB)
-        await harness.wait_until_at_rest(thread_id, "cancelled")
+        await harness.wait_for_status(thread_id, "cancelled")
         closed_request = await harness.bot.approvals.find_request(request.id)
         assert (closed_request.status, closed_request.cards[0].state) == ("cancelled", "cancelled")
         with pytest.raises(AlreadySettled, match="cancelled with its thread"):
@@ -108,7 +108,7 @@ async def test_fork_copies_events_without_work_in_progress(database: Database, r
         assert (fork.open_request, fork.current_call, fork.version) == (None, None, at_seq + 1)
         assert (await harness.event_types(fork.thread_id))[:-1] == (await harness.event_types(thread_id))
         await harness.post_message("carry on", thread_id=fork.thread_id)
-        await harness.wait_until_at_rest(fork.thread_id)
+        await harness.wait_until_done(fork.thread_id)
         await harness.check_replay(fork.thread_id)
         assert (await harness.bot.approvals.find_request(request.id)).status == "open"
         assert (await harness.bot.engine.load(thread_id)).status == "waiting_for_human"
@@ -118,7 +118,7 @@ async def test_fork_copies_events_without_work_in_progress(database: Database, r
 async def test_refuses_fork_at_an_invalid_position(database: Database, at_seq, running_bot) -> None:
     async with running_bot(database, ScriptedModel(DONE)) as harness:
         thread_id = await harness.post_message("hello")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         with pytest.raises(InvalidInput, match="fork it at one of them"):
             await harness.bot.thread_control.fork(thread_id, at_seq, BOB)
 
@@ -127,7 +127,7 @@ async def test_refuses_fork_at_an_invalid_position(database: Database, at_seq, r
 async def test_fork_of_a_long_thread_is_complete_and_one_commit(database: Database, running_bot) -> None:
     async with running_bot(database, ScriptedModel(DONE)) as harness:
         thread_id = await harness.post_message("hello")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         pause_event = ThreadPaused(at=harness.clock.now(), actor=BOB, reason="one of many")
         state = (await harness.bot.engine.apply(thread_id, lambda _: [pause_event] * (2 * PAGE_SIZE))).after
         at_seq, committed_ids = state.version - 1, []

@@ -86,7 +86,7 @@ def test_request_without_a_link_names_its_location(channel: str | None, location
     assert accessories(pending_requests=pending) == []
 
 
-def test_request_without_expiry_stays_open() -> None:
+def test_expired_request_that_is_kept_open_stays_open() -> None:
     assert "stays open" in home_texts(pending_requests=(PendingRequest(approval(is_kept_open=True)),))
 
 

@@ -163,7 +163,7 @@ async def test_slack_response_without_scopes_is_one_warning() -> None:
 async def test_invalid_bot_token_is_a_problem_and_not_shown() -> None:
     async with running_slack_app(App()) as (fake, variables):
         finding = only_finding(exclude_ok(await run_check(**{**variables, "SLACK_BOT_TOKEN": "xoxb-wrong"})))
-        fake.expect_error("auth.test", "invalid_auth")
+        fake.assert_error_occurred("auth.test", "invalid_auth")
     assert (finding.state, "invalid_auth" in finding.message) == ("problem", True)
     assert "xoxb-wrong" not in finding.model_dump_json()
     assert "run `handrail doctor`" not in finding.message
@@ -172,7 +172,7 @@ async def test_invalid_bot_token_is_a_problem_and_not_shown() -> None:
 async def test_invalid_app_token_is_a_problem() -> None:
     async with running_slack_app(App()) as (fake, variables):
         finding = only_finding(exclude_ok(await run_check(**{**variables, "SLACK_APP_TOKEN": "xapp-1-A0APP-1-wrong"})))
-        fake.expect_error("apps.connections.open", "invalid_auth")
+        fake.assert_error_occurred("apps.connections.open", "invalid_auth")
     assert (finding.state, finding.message.partition(":")[0]) == ("problem", "SLACK_APP_TOKEN")
     assert "connections:write" in str(finding.fix)
 
@@ -225,7 +225,7 @@ async def test_unknown_app_id_is_a_warning() -> None:
 async def test_invalid_config_token_is_a_warning(app: App, token: str, error: str) -> None:
     async with running_slack_app(app) as (fake, variables):
         finding = only_finding(exclude_ok(await run_check(**variables, SLACK_CONFIG_TOKEN=token)))
-        fake.expect_error("apps.manifest.export", error)
+        fake.assert_error_occurred("apps.manifest.export", error)
     assert (finding.state, error in finding.message) == ("warning", True)
     assert "12 hours" in str(finding.fix)
 

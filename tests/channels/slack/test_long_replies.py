@@ -119,7 +119,7 @@ async def test_missing_scope_sends_messages_and_reports_the_error() -> None:
         await send(harness, address)
         assert join_markdown(bot_messages(harness, root)).replace("`", "") == REPLY
         assert "missing_scope" in str(rejected[0])
-        harness.slack.expect_error("files.getUploadURLExternal", "missing_scope")
+        harness.slack.assert_error_occurred("files.getUploadURLExternal", "missing_scope")
 
 
 async def test_rejected_file_share_sends_the_rest_as_messages() -> None:

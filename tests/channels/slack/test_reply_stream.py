@@ -58,7 +58,7 @@ async def test_reply_is_edited_if_slack_does_not_stream() -> None:
         harness.clock.advance(seconds=1)
         await harness.channel.send(address, Message(text=REPLY), key="k", replaces=streamed_message)
         assert harness.bot_texts() == [REPLY]
-        harness.slack.expect_error("chat.stopStream", "message_not_in_streaming_state")
+        harness.slack.assert_error_occurred("chat.stopStream", "message_not_in_streaming_state")
 
 
 async def test_broken_stream_continues_by_editing() -> None:
@@ -70,10 +70,10 @@ async def test_broken_stream_continues_by_editing() -> None:
         harness.slack.end_streams()
         stream.update(REPLY[:30])
         await advance_clock_until(harness, card.wait_for_text(REPLY[:30]))
-        harness.slack.expect_error("chat.appendStream", "message_not_in_streaming_state")
+        harness.slack.assert_error_occurred("chat.appendStream", "message_not_in_streaming_state")
         await stream.discard()
         await card.wait_until_deleted()
-        harness.slack.expect_error("chat.stopStream", "message_not_in_streaming_state")
+        harness.slack.assert_error_occurred("chat.stopStream", "message_not_in_streaming_state")
 
 
 async def test_discarded_stream_is_deleted() -> None:
@@ -96,7 +96,7 @@ async def test_stream_stopped_by_a_user_is_kept() -> None:
         await alice.press_stop(root)
         stream.update(REPLY[:30])
         await advance_clock_until(harness, harness.wait_for_error("stopped_by_user"))
-        harness.slack.expect_error("chat.appendStream", "stopped_by_user")
+        harness.slack.assert_error_occurred("chat.appendStream", "stopped_by_user")
         await stream.discard()
         assert (await card.wait_until_streamed()).startswith(REPLY[:9])
         assert not card.message.is_deleted

@@ -108,7 +108,7 @@ class FakeSlack:
         """Answer the next call with an HTML page, as a proxy would, `before` or `after` the call takes effect."""
         self.api.faults.add(method, Fault(status=status, cut_timing=timing, html_page=page))
 
-    def expect_error(self, method: str, error: str) -> ApiCall:
+    def assert_error_occurred(self, method: str, error: str) -> ApiCall:
         """Mark the oldest call with this error as expected and return it. Raises AssertionError if there is none."""
         for call in self.calls:
             if (call.method, call.error, call.is_expected) == (method, error, False):

@@ -19,7 +19,7 @@ DISABLED_POLL_SECONDS = 3600.0
 """Poll interval longer than any test, so that jobs are found by notifications only."""
 
 
-WAIT_FOR_LOCK = CallFunction("pg_advisory_xact_lock(1)")
+WAIT_FOR_ADVISORY_LOCK = CallFunction("pg_advisory_xact_lock(1)")
 _COUNT_LOCK_WAITS = text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 )

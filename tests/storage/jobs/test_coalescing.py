@@ -13,7 +13,13 @@ from storage.database.transactions import WriteBatch
 from storage.event_store import ThreadStore
 from storage.jobs import defer
 from tests.postgres import admin_engine
-from tests.storage.jobs.recording_worker import WAIT_FOR_LOCK, enqueue, job, list_jobs, wait_for_blocked_transactions
+from tests.storage.jobs.recording_worker import (
+    WAIT_FOR_ADVISORY_LOCK,
+    enqueue,
+    job,
+    list_jobs,
+    wait_for_blocked_transactions,
+)
 from tests.storage.jobs.test_queue import BOTH_COMMIT_METHODS
 from tests.storage.test_event_store import append_events, opening_events, pause_event
 
@@ -37,7 +43,7 @@ async def test_job_fetched_before_a_coalesced_commit_sees_its_event(database: Da
         before = writer_store.load(connection, "thr_1")
         append_events(writer_store, writes, before, pause_event(before))
         defer(writes, [wake_up])
-        writes.add(WAIT_FOR_LOCK, [{}])
+        writes.add(WAIT_FOR_ADVISORY_LOCK, [{}])
 
     def load_version(connection: Connection, *, latest: bool) -> int:
         read = worker_store.load_latest if latest else worker_store.load

@@ -18,7 +18,7 @@ from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
 from tests.postgres import admin_engine
 from tests.storage.jobs.recording_worker import (
     DISABLED_POLL_SECONDS,
-    WAIT_FOR_LOCK,
+    WAIT_FOR_ADVISORY_LOCK,
     JobRecorder,
     enqueue,
     job,
@@ -172,7 +172,7 @@ async def test_job_that_ends_during_a_defer_notifies_for_the_new_one(database: D
     engine = admin_engine(database.url)
     with engine.connect() as other:
         async with notifications_of_block(database) as notifications:
-            defer_task = asyncio.create_task(database.commit_batch(_defer_and_wait_for_lock, for_update=True))
+            defer_task = asyncio.create_task(database.commit_batch(_defer_and_wait_for_advisory_lock, for_update=True))
             other.execute(text("SELECT pg_advisory_lock(1)"))
             await wait_for_blocked_transactions(other, 1)
             end_task = asyncio.create_task(
@@ -185,9 +185,9 @@ async def test_job_that_ends_during_a_defer_notifies_for_the_new_one(database: D
     engine.dispose()
 
 
-def _defer_and_wait_for_lock(_connection: Connection, writes: WriteBatch) -> None:
+def _defer_and_wait_for_advisory_lock(_connection: Connection, writes: WriteBatch) -> None:
     defer(writes, [job("two", lock="thread")])
-    writes.add(WAIT_FOR_LOCK, [{}])
+    writes.add(WAIT_FOR_ADVISORY_LOCK, [{}])
 
 
 async def start_job(database: Database, name: str) -> None:

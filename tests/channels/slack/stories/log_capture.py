@@ -1,4 +1,4 @@
-"""Capture of the bot's log, for tests that wait for an action without a visible effect."""
+"""Capture of the bot's log, for tests that wait for an event without a visible effect."""
 
 import logging
 
@@ -19,12 +19,10 @@ class LogCapture(logging.Handler):
         if self._condition is not None:
             self._condition.notify_all()
 
-    async def wait_for_action(self, harness: SlackHarness, action: str, times: int = 1) -> None:
-        """Wait until the action has been logged at least `times` times."""
+    async def wait_for_log_event(self, harness: SlackHarness, event: str, times: int = 1) -> None:
+        """Wait until the event has been logged at least `times` times."""
         self._condition = harness.slack.workspace.condition
-        await self._condition.wait_until(
-            lambda: self._count(action) >= times or None, lambda: f"{action}: {self._lines}"
-        )
+        await self._condition.wait_until(lambda: self._count(event) >= times or None, lambda: f"{event}: {self._lines}")
 
-    def _count(self, action: str) -> int:
-        return sum(action in line for line in self._lines)
+    def _count(self, event: str) -> int:
+        return sum(event in line for line in self._lines)

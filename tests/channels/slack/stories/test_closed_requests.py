@@ -155,7 +155,7 @@ async def test_deleted_card_is_followed_by_the_outcome(database: Database, runni
         await harness.bob.wait_for_reply(root, "denied by Carol Diaz (terminal)")
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(root, "Done.")
-        harness.slack.expect_error("chat.update", "message_not_found")
+        harness.slack.assert_error_occurred("chat.update", "message_not_found")
 
 
 @on_every_setup

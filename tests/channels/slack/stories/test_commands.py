@@ -76,7 +76,7 @@ async def test_thread_with_an_invalid_slack_origin_is_listed(database: Database,
         new_thread = NewThread(message=message, requester=person_address("alice"), origin=Address("slack:general"))
         thread_id = (await harness.bot_harness.bot.threads.open(new_thread)).after.thread_id
         await harness.alice.wait_for_reply(text="Hello.")
-        await harness.bot_harness.wait_until_at_rest(thread_id)
+        await harness.bot_harness.wait_until_done(thread_id)
         assert "hi there" in await run_command(harness, "status")
         await harness.alice.open_home_tab()
         await harness.alice.wait_for_home_tab("hi there")

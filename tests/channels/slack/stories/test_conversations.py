@@ -345,9 +345,9 @@ async def test_shortcut_in_an_inaccessible_channel_asks_for_an_invite(database: 
         await harness.alice.use_shortcut("handrail.ask", on=alert)
         await harness.alice.wait_for_ephemeral("Invite me")
         assert (await harness.alice.wait_for_reply(text="It is full.")).message.channel == "D0ALICE"
-        await harness.bot_harness.wait_until_at_rest(await harness.thread_id_for(alert))
+        await harness.bot_harness.wait_until_done(await harness.thread_id_for(alert))
         for method in ("chat.postMessage", "conversations.replies"):
-            harness.slack.expect_error(method, "not_in_channel")
+            harness.slack.assert_error_occurred(method, "not_in_channel")
 
 
 async def test_reply_in_the_thread_answers_a_question(database: Database, running_bot) -> None:

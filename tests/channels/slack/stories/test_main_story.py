@@ -35,7 +35,7 @@ async def test_approval_is_requested_and_given_in_the_thread(
         await harness.alice.wait_for_reply(root, "v1 is shipped.")
         assert [action for _, action in harness.bot_harness.tool_call_recorder.runs] == ["ship v1"]
         thread_id = await harness.thread_id_for(root)
-        await harness.bot_harness.wait_until_at_rest(thread_id)
+        await harness.bot_harness.wait_until_done(thread_id)
         await harness.bot_harness.check_replay(thread_id)
 
 
@@ -65,7 +65,7 @@ async def test_streamed_reply_ends_with_the_text_of_the_log(
         await card.wait_until_streamed("Version 1.4.0 runs in production.")
         assert card.message.text == "Version 1.4.0 runs in production."
         thread_id = await harness.thread_id_for(root)
-        await harness.bot_harness.wait_until_at_rest(thread_id)
+        await harness.bot_harness.wait_until_done(thread_id)
         assert (await harness.bot_harness.events(thread_id))[-1].type == "MessageSent"
         await harness.bot_harness.check_replay(thread_id)
 
@@ -89,5 +89,5 @@ async def test_file_of_a_long_reply_is_not_a_message_to_the_bot(database: Databa
         file = (await harness.alice.wait_for_reply(root)).message.extra_fields["files"][0]
         assert harness.slack.workspace.uploads[file["id"]].data == text.encode()
         thread_id = await harness.thread_id_for(root)
-        await harness.bot_harness.wait_until_at_rest(thread_id)
+        await harness.bot_harness.wait_until_done(thread_id)
         assert [event.type for event in await harness.bot_harness.events(thread_id)].count("MessageReceived") == 1

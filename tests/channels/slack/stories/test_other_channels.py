@@ -54,7 +54,7 @@ async def test_escalation_reaches_all_people_of_a_role_on_slack(database: Databa
         await cards[1].click("Approve", actor=harness.carol)
         for card in cards:
             await card.wait_until_closed("approved by Carol Diaz (slack)")
-        await harness.bot_harness.wait_until_at_rest(thread_id)
+        await harness.bot_harness.wait_until_done(thread_id)
 
 
 async def test_late_click_on_an_escalated_card_is_explained(database: Database, running_bot) -> None:
@@ -69,7 +69,7 @@ async def test_late_click_on_an_escalated_card_is_explained(database: Database, 
         await card.click("Approve", actor=harness.bob)
         reply = await harness.bob.wait_for_ephemeral("is settled: denied by Carol Diaz (terminal)")
         assert reply.message.thread_ts is None
-        await harness.bot_harness.wait_until_at_rest(thread_id)
+        await harness.bot_harness.wait_until_done(thread_id)
 
 
 async def test_reply_to_an_escalated_card_reaches_its_thread(database: Database, running_bot) -> None:
@@ -94,7 +94,7 @@ async def test_thread_of_another_channel_continues_below_its_slack_message(datab
         harness.slack.add_channel(OPS)
         thread_id = await open_thread(harness, f"slack:{OPS}", "what is wrong?")
         first = await harness.alice.wait_for_reply(text="Disk is full.")
-        state = await harness.bot_harness.wait_until_at_rest(thread_id)
+        state = await harness.bot_harness.wait_until_done(thread_id)
         assert state.origin == f"slack:{OPS}:{first.message.ts}"
         await harness.bob.reply(first.message, "clean it")
         await harness.advance_clock(seconds=1)
@@ -115,7 +115,7 @@ async def test_card_that_starts_a_slack_thread_is_decided_there(database: Databa
         await card.wait_until_closed("approved by Bob Ito (slack)")
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(card.message, "Done.")
-        await harness.bot_harness.wait_until_at_rest(thread_id)
+        await harness.bot_harness.wait_until_done(thread_id)
         assert root_messages(harness, OPS) == [card.message]
 
 
@@ -133,9 +133,9 @@ async def test_undeliverable_card_escalates_at_once(database: Database, running_
         await card.wait_until_closed("approved by Bob Ito (slack)")
         await harness.advance_clock(seconds=1)
         await harness.alice.wait_for_reply(text="Done.")
-        await harness.bot_harness.wait_until_at_rest(thread_id)
+        await harness.bot_harness.wait_until_done(thread_id)
         for _ in range(3):
-            harness.slack.expect_error("chat.postMessage", "not_in_channel")
+            harness.slack.assert_error_occurred("chat.postMessage", "not_in_channel")
 
 
 @pytest.mark.parametrize("error", ["is_archived", "restricted_action", "thread_locked", "cannot_reply_to_message"])
@@ -168,7 +168,7 @@ async def test_archived_channel_sends_card_and_reply_to_the_requester(
         channel = harness.slack.add_channel(OPS)
         harness.slack.cut_next("chat.postMessage", "before")
         root = await harness.alice.mention_bot("ship v1", channel=OPS)
-        await log_capture.wait_for_action(harness, "delivery_retried")
+        await log_capture.wait_for_log_event(harness, "delivery_retried")
         channel.is_archived = True
         await harness.advance_clock(minutes=1)
         alice_card = await harness.alice.wait_for_reply(text="wants to run ship")
@@ -183,7 +183,7 @@ async def test_archived_channel_sends_card_and_reply_to_the_requester(
         await harness.advance_clock(seconds=1)
         reply = await harness.alice.wait_for_reply(text="Done.")
         assert (reply.message.channel, "could not be shown where you asked" in reply.text) == ("D0ALICE", True)
-        await harness.bot_harness.wait_until_at_rest(await harness.thread_id_for(root))
+        await harness.bot_harness.wait_until_done(await harness.thread_id_for(root))
         harness.slack.allow_errors("is_archived")
 
 
@@ -212,12 +212,12 @@ async def test_revoked_token_is_reported_and_messages_are_sent_later(
         harness.slack.fail_next("chat.postMessage", error="token_revoked")
         thread_id = await open_thread(harness, f"slack:{OPS}", "hi")
         await harness.bot_harness.wait_until(thread_id, lambda state: state.status == "done")
-        await log_capture.wait_for_action(harness, "delivery_retried")
+        await log_capture.wait_for_log_event(harness, "delivery_retried")
         assert "token_revoked; run `handrail doctor`" in harness.bot_harness.bot.channel_errors["channel:slack"]
         assert (await harness.bot_harness.bot.engine.load(thread_id)).pending_messages
         await harness.advance_clock(minutes=1)
         await harness.alice.wait_for_reply(text="Done.")
-        await harness.bot_harness.wait_until_at_rest(thread_id)
+        await harness.bot_harness.wait_until_done(thread_id)
         assert "channel:slack" not in harness.bot_harness.bot.channel_errors
 
 
@@ -227,7 +227,7 @@ async def test_rate_limited_message_is_sent_later_once(
     async with running_slack_bot(running_bot, database, ScriptedModel(DONE)) as harness:
         harness.slack.fail_next("chat.postMessage", error="ratelimited", retry_after=30)
         root = await harness.alice.mention_bot("hi", channel=OPS)
-        await log_capture.wait_for_action(harness, "delivery_retried")
+        await log_capture.wait_for_log_event(harness, "delivery_retried")
         await harness.advance_clock(seconds=31)
         await harness.alice.wait_for_reply(root, "Done.")
 
@@ -238,7 +238,7 @@ async def test_rate_limited_channel_does_not_delay_another(
     async with running_slack_bot(running_bot, database, ScriptedModel(DONE, DONE)) as harness:
         harness.slack.fail_next("chat.postMessage", error="ratelimited", retry_after=30)
         first = await harness.alice.mention_bot("hi", channel=OPS)
-        await log_capture.wait_for_action(harness, "delivery_retried")
+        await log_capture.wait_for_log_event(harness, "delivery_retried")
         second = await harness.alice.mention_bot("hi", channel="C0DEV")
         await harness.alice.wait_for_reply(second, "Done.")
         await harness.advance_clock(seconds=31)
@@ -256,10 +256,10 @@ async def test_html_response_is_retried_and_the_reply_arrives_once(
     async with running_slack_bot(running_bot, database, ScriptedModel(DONE)) as harness:
         harness.slack.answer_next_with_page("chat.postMessage", timing, status=status, page=page)
         root = await harness.alice.mention_bot("hi", channel=OPS)
-        await log_capture.wait_for_action(harness, "delivery_retried")
+        await log_capture.wait_for_log_event(harness, "delivery_retried")
         await harness.advance_clock(minutes=1)
         await harness.alice.wait_for_reply(root, "Done.")
-        await harness.bot_harness.wait_until_at_rest(await harness.thread_id_for(root))
+        await harness.bot_harness.wait_until_done(await harness.thread_id_for(root))
 
 
 async def test_message_that_may_have_arrived_is_not_sent_twice(database: Database, running_bot) -> None:
@@ -268,4 +268,4 @@ async def test_message_that_may_have_arrived_is_not_sent_twice(database: Databas
         root = await harness.alice.mention_bot("hi", channel=OPS)
         await harness.alice.wait_for_reply(root, "Done.")
         await harness.advance_clock(minutes=1)
-        await harness.bot_harness.wait_until_at_rest(await harness.thread_id_for(root))
+        await harness.bot_harness.wait_until_done(await harness.thread_id_for(root))

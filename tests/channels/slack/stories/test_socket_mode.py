@@ -26,7 +26,7 @@ async def test_unstored_envelope_is_not_acknowledged_and_is_redelivered(
         async with locked_database(harness.bot_harness):
             root = await harness.alice.mention_bot("hi", channel=OPS)
             for attempt in (1, 2):  # Slack sends two events for a mention, and first retries at once
-                await log_capture.wait_for_action(harness, "inbound_rejected", 2 * attempt)
+                await log_capture.wait_for_log_event(harness, "inbound_rejected", 2 * attempt)
                 harness.slack.workspace.clock.advance(seconds=3)
             await harness.slack.wait_until_quiet()
             assert [response.failure_reason for _, response in harness.slack.delivery_attempts] == ["http_timeout"] * 4
