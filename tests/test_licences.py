@@ -1,4 +1,4 @@
-"""Licences of the dependencies are those that the ADR names, and none is a GPL."""
+"""Licences of the dependencies are those that the ADRs name, and none is a GPL."""
 
 import re
 import tomllib
@@ -8,7 +8,7 @@ from packaging.requirements import Requirement
 
 from tests.document_rules import ROOT, Document
 
-ADR = Document(ROOT / "docs/adr/0012-dependencies.md")
+ADRS = [Document(ROOT / "docs/adr" / name) for name in ("0012-dependencies.md", "0033-email-libraries.md")]
 
 
 def licence_text(package: Distribution) -> str:
@@ -18,8 +18,9 @@ def licence_text(package: Distribution) -> str:
     return " ".join([metadata.get("License-Expression") or metadata.get("License") or "", *classifiers])
 
 
-def test_licences_are_those_named_in_the_adr() -> None:
-    rows = re.findall(r"^\| ([a-z0-9-]+) \| ([A-Z]\w+) \|", ADR.prose, re.MULTILINE)
+def test_licences_are_those_named_in_the_adrs() -> None:
+    tables = "\n".join(adr.prose for adr in ADRS)
+    rows = re.findall(r"^\| ([a-z0-9-]+) \| ([A-Z]\w+) \|", tables, re.MULTILINE)
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
     assert {re.split(r"[^\w.-]", requirement)[0] for requirement in declared} == {name for name, _ in rows}
     assert [name for name, named in rows if named not in licence_text(distribution(name))] == []
