@@ -11,13 +11,16 @@ from bot.execution.backend import ExecutionBackend, NoExecution
 from bot.execution.effects import EffectExecutor
 from bot.execution.embedded import EmbeddedBackend, EmbeddedWorker
 from bot.execution.heartbeat import ProcessHeartbeat
+from bot.execution.inputs import InputProcessor, InputRunner
 from bot.execution.queue.handlers import JobHandlers
 from bot.execution.queue.jobs import JobCompletion
 from bot.execution.thread_runner import ThreadRunner, TimerService
 from bot.execution.tools.runner import ToolRunner
 from bot.services.approvals import ApprovalService
+from bot.services.delivery_reports import DeliveryReports
 from bot.services.engine import Engine
 from bot.services.ids import Clock, IdGenerator
+from bot.services.inputs import InputService
 from bot.services.receiver import ThreadReceiver
 from bot.services.request_query import OverviewQuery
 from bot.services.retry import LoopSupervisor, Repeater, Sleep, sleep_until
@@ -53,6 +56,7 @@ class Bot:
     receiver: ThreadReceiver
     backend: ExecutionBackend
     tool_runner: ToolRunner
+    input_runner: InputRunner
     channels: Mapping[str, Channel | PullChannel]
     channel_errors: dict[str, str]
     plugins: Mapping[str, Plugin] = field(default_factory=dict)
@@ -106,6 +110,7 @@ def bootstrap(  # noqa: PLR0913 - tests replace clock, ids and sleep
     repeater = Repeater(clock, sleep)
     threads = ThreadStore(is_multi_process=database.is_multi_process)
     database.on_rollback.append(threads.clear_cache)
+    inputs = InputService(database, clock, ids, has_job_queue=assignment is not None)
     pull_channels = {scheme: channel for scheme, channel in channels.items() if isinstance(channel, PullChannel)}
     push_channels = {scheme: channel for scheme, channel in channels.items() if isinstance(channel, Channel)}
     streaming_channels = {s: channel for s, channel in channels.items() if isinstance(channel, StreamingChannel)}
@@ -119,19 +124,21 @@ def bootstrap(  # noqa: PLR0913 - tests replace clock, ids and sleep
     executor = EffectExecutor(engine, roster, model, tool_runner, clock, reply_streams, ids)
     runner = ThreadRunner(engine, executor, clock, reporter)
     sender = MessageSender(engine, push_channels, repeater, roster.people)
+    input_runner = InputRunner(inputs, push_channels, repeater)
     supervisor = LoopSupervisor(clock, sleep)
     if assignment is None:
-        backend = _create_embedded_backend(engine, roster, runner, sender, repeater, supervisor)
+        backend = _create_embedded_backend(engine, roster, runner, sender, input_runner, repeater, supervisor)
     else:
-        handlers = JobHandlers(engine, runner, sender, roster, repeater, completion)
+        handlers = JobHandlers(engine, runner, sender, roster, repeater, input_runner, completion)
         backend = _create_queue_backend(assignment, handlers, supervisor)
     return Bot(
         engine=engine,
         roster=roster,
         clock=clock,
-        receiver=_create_receiver(engine, roster, clock, channels, ids, tool_runner),
+        receiver=_create_receiver(engine, roster, clock, channels, ids, tool_runner, inputs),
         backend=backend,
         tool_runner=tool_runner,
+        input_runner=input_runner,
         channels=channels,
         channel_errors=sender.channel_errors,
         heartbeat=_create_heartbeat(engine, assignment, repeater, supervisor, backend) if assignment else None,
@@ -146,11 +153,13 @@ def _create_receiver(
     channels: Mapping[str, Channel | PullChannel],
     ids: IdGenerator,
     tool_runner: ToolRunner,
+    inputs: InputService,
 ) -> ThreadReceiver:
     conversations = ConversationRouter(engine.database, ThreadService(engine, roster, clock, channels, ids))
     approvals = ApprovalService(engine, roster, clock, argument_preparer=tool_runner)
     thread_control, overviews = ThreadControl(engine, clock, ids), OverviewQuery(engine.database)
-    return ThreadReceiver(conversations, thread_control, roster, approvals, overviews)
+    reports = DeliveryReports(engine, clock, roster.people)
+    return ThreadReceiver(conversations, thread_control, roster, approvals, overviews, inputs, reports)
 
 
 def _create_heartbeat(
@@ -178,10 +187,11 @@ def _create_embedded_backend(
     roster: Roster,
     thread_runner: ThreadRunner,
     sender: MessageSender,
+    input_runner: InputRunner,
     repeater: Repeater,
     supervisor: LoopSupervisor,
 ) -> ExecutionBackend:
     worker = EmbeddedWorker(engine, thread_runner, repeater)
     dispatcher = OutboxDispatcher(engine, sender, repeater)
     timers = TimerService(engine, roster, worker.schedule, repeater)
-    return EmbeddedBackend(engine, worker, dispatcher, timers, repeater, supervisor)
+    return EmbeddedBackend(engine, worker, dispatcher, timers, InputProcessor(input_runner), repeater, supervisor)

@@ -12,6 +12,7 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, delete, select
 
 from agents.core.errors import DuplicateConversation, VersionConflict
+from agents.core.values import Address
 from storage.database.tables import ConversationRow, InboxRow, InsertRow
 from storage.database.transactions import WriteBatch
 
@@ -67,6 +68,7 @@ def delete_old_claims(connection: Connection, before: datetime) -> None:
 _conversation = ConversationRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 
 _INSERT_CONVERSATION = InsertRow("conversation", ("channel", "place", "thread_id"))
+_INSERT_FREE_KEY = InsertRow("conversation", ("channel", "place", "thread_id", "address", "at"), skips_existing=True)
 _FIND = (
     select(_conversation.c.thread_id)
     .where(
@@ -86,3 +88,22 @@ def find_linked_thread(connection: Connection, channel: str, conversation_keys: 
     """Return the id of the thread that is linked to any of the keys, or None."""
     found: str | None = connection.execute(_FIND, {"channel": channel, "keys": list(conversation_keys)}).scalar()
     return found
+
+
+def link_free_keys(
+    writes: WriteBatch, channel: str, conversation_keys: Sequence[str], thread_id: str, address: Address, at: datetime
+) -> None:
+    """Link to a thread those of the keys that are linked to none: each is of one message to or from the address."""
+    row = {"channel": channel, "thread_id": thread_id, "address": address, "at": at}
+    writes.add(_INSERT_FREE_KEY, (row | {"place": key} for key in dict.fromkeys(conversation_keys)))
+
+
+def list_keys(connection: Connection, channel: str, thread_id: str, address: Address) -> tuple[str, ...]:
+    """Return the keys of the messages to or from the address in this thread, the oldest first."""
+    query = select(_conversation.c.place).where(
+        _conversation.c.thread_id == thread_id,
+        _conversation.c.channel == channel,
+        _conversation.c.address == address,
+        _conversation.c.at.is_not(None),
+    )
+    return tuple(connection.execute(query.order_by(_conversation.c.at, _conversation.c.place)).scalars())

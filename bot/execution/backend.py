@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from storage.database.database import Database
 from storage.inbox import delete_old_claims
 from storage.processes import delete_silent_processes
+from storage.raw_inputs import delete_old
 
 
 class ExecutionBackend(Protocol):
@@ -55,6 +56,8 @@ _: type[ExecutionBackend] = NoExecution
 
 INBOX_RETENTION = timedelta(days=30)
 """A second arrival of the same message or request is recognized as a duplicate for this long."""
+INPUT_RETENTION, QUARANTINE_RETENTION = timedelta(days=30), timedelta(days=90)
+"""A processed input is kept for as long as a second arrival of it is recognized, a quarantined one for people."""
 PROCESS_RETENTION = timedelta(hours=1)
 CLEANUP_INTERVAL = timedelta(days=1)
 """Interval of the cleanup in an embedded worker: it scans all claims while other transactions wait."""
@@ -66,6 +69,7 @@ async def delete_expired_rows(database: Database, now: datetime) -> None:
 
 
 def delete_expired(connection: Connection, now: datetime) -> None:
-    """Delete claims older than INBOX_RETENTION and processes without a heartbeat for PROCESS_RETENTION."""
+    """Delete claims, stored inputs, and processes without a heartbeat, each after its retention."""
     delete_old_claims(connection, now - INBOX_RETENTION)
+    delete_old(connection, processed_before=now - INPUT_RETENTION, quarantined_before=now - QUARANTINE_RETENTION)
     delete_silent_processes(connection, now - PROCESS_RETENTION)

@@ -12,6 +12,7 @@ from agents.core.next_step import next_work
 from agents.core.state import ThreadState
 from bot.delivery.sender import OutboxDispatcher
 from bot.execution.backend import CLEANUP_INTERVAL, ExecutionBackend, delete_expired_rows
+from bot.execution.inputs import InputProcessor
 from bot.execution.thread_runner import ThreadRunner, TimerService, log_failed_run
 from bot.execution.tools.limits import NoRoom
 from bot.services.engine import CommitResult, Engine
@@ -125,12 +126,13 @@ class EmbeddedWorker:
 
 @dataclass
 class EmbeddedBackend:
-    """Runs the worker, the outbox dispatcher and the timers in this process."""
+    """Runs the worker, the outbox dispatcher, the timers and the input processor in this process."""
 
     engine: Engine
     worker: EmbeddedWorker
     dispatcher: OutboxDispatcher
     timers: TimerService
+    inputs: InputProcessor
     repeater: Repeater
     supervisor: LoopSupervisor
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -140,13 +142,15 @@ class EmbeddedBackend:
         await self.dispatcher.start()
         self.engine.listeners += [self.worker.on_commit, self.dispatcher.on_commit, self.timers.on_commit]
         await self.worker.start()
+        await self.inputs.start()
         self._tasks.append(self.supervisor.start("timers", self.timers.run))
         self._tasks.append(self.supervisor.start("cleanup", self._run_cleanup))
 
     async def stop(self, grace_seconds: float) -> None:
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(self.worker.stop(grace_seconds), self.dispatcher.stop(grace_seconds))
+        parts = (self.worker, self.dispatcher, self.inputs)
+        await asyncio.gather(*(part.stop(grace_seconds) for part in parts))
 
     @property
     def is_running(self) -> bool:

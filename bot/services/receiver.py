@@ -9,11 +9,14 @@ from agents.core.requests import Answer, Request
 from agents.core.rights import may_view, request_not_found, to_viewer
 from agents.llm.offline.model import help_text
 from bot.services.approvals import ApprovalService, describe_recorded_answer
+from bot.services.delivery_reports import DeliveryReports
 from bot.services.engine import CommitResult, ResponseRenderer
+from bot.services.inputs import InputService
 from bot.services.message_receiver import MessageReceiver, claim_of, to_refusal
 from bot.services.request_query import OverviewQuery
 from bot.services.roster import resolve_sender
 from channels.inbound import AnswerResult, Arrival, HelpTexts, InboundAnswer, Overview, Refusal, Sender
+from channels.stored_input import DeliveryFailure, RawInput
 from storage.inbox import IdempotencyClaim
 
 
@@ -23,6 +26,8 @@ class ThreadReceiver(MessageReceiver):
 
     approvals: ApprovalService
     overviews: OverviewQuery
+    inputs: InputService
+    delivery_reports: DeliveryReports
 
     async def answer(self, answer: InboundAnswer) -> AnswerResult:
         """Record an answer to a request, once."""
@@ -71,6 +76,14 @@ class ThreadReceiver(MessageReceiver):
         """Return the sender's person, the requests that they may decide, and their threads."""
         resolved = self._resolve(sender)
         return await self.overviews.load(resolved.address, resolved.person, limit)
+
+    async def store_input(self, raw_input: RawInput) -> bool:
+        """Store an input for processing. Return False for a duplicate. Raises StoreUnavailable."""
+        return await self.inputs.store(raw_input)
+
+    async def report_failure(self, failure: DeliveryFailure) -> None:
+        """Record that a message was not delivered although it had been accepted; an unknown one is ignored."""
+        await self.delivery_reports.record(failure)
 
     def argument_schema(self, request: Request) -> Mapping[str, Any] | None:
         """Return the JSON schema of the arguments of a request's tool; None if they cannot be edited."""

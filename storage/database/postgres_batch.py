@@ -72,7 +72,12 @@ def execute_as_one(connection: Connection, writes: WriteBatch) -> None:
 def _raise_conflict_error(error: Error, writes: Sequence[WriteStatement]) -> None:
     """Raise the conflict error of the first insert into the table of a taken key, if it has one."""
     for write in writes:
-        if isinstance(write.statement, InsertRow) and write.statement.table == error.diag.table_name:
+        statement = write.statement
+        if (
+            isinstance(statement, InsertRow)
+            and statement.table == error.diag.table_name
+            and not statement.skips_existing
+        ):
             if write.conflict_error is not None:
                 raise write.conflict_error from error
             return
@@ -143,8 +148,7 @@ def _select_for_update(statement: UpdateRow | DeleteRow, parameters: _Parameters
 def _change_when_ready(statement: Statement, parameters: _Parameters) -> str:
     """Return the SQL of an insert, update or delete that does nothing while `ready` is empty."""
     if isinstance(statement, InsertRow):
-        values = ", ".join(parameters[column] for column in statement.columns)
-        return f"INSERT INTO {statement.table} ({', '.join(statement.columns)}) SELECT {values} FROM ready"
+        return statement.render_from("SELECT {} FROM ready", parameters)
     return f"{statement.render(parameters)} AND EXISTS (SELECT FROM ready)"
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, Index, Text, TypeDecorator, text
+from sqlalchemy import Column, DateTime, Dialect, Index, LargeBinary, Text, TypeDecorator, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 
@@ -32,6 +32,7 @@ def _time_column(*, nullable: bool = False, **options: Any) -> Any:
 
 _HAS_WAKE_TIME = text("wake_at IS NOT NULL")
 _IS_UNFINISHED = text("unfinished")
+_HAS_REPLY = text("reply_state = 'pending'")
 
 
 class ThreadRow(SQLModel, table=True):
@@ -116,13 +117,52 @@ class InboxRow(SQLModel, table=True):
 
 
 class ConversationRow(SQLModel, table=True):
-    """The thread that is linked to a conversation of a channel. `place` holds the conversation key."""
+    """The thread that is linked to a conversation of a channel. `place` holds the conversation key.
+
+    `address` is the other side of a single message with this key, and `at` the time of that message.
+    """
 
     __tablename__ = "conversation"
 
     channel: str = Field(primary_key=True)
     place: str = Field(primary_key=True)
     thread_id: str = Field(foreign_key="thread.id", index=True)
+    address: str | None = None
+    at: datetime | None = _time_column(nullable=True, default=None)
+
+
+class RawInputRow(SQLModel, table=True):
+    """One input as it arrived, its processing, and the reply to it.
+
+    `unfinished_attempts` counts the last attempts that did not end. `content` is the last column, so that SQLite reads
+    the others without it.
+    """
+
+    __tablename__ = "raw_input"
+    __table_args__ = (
+        UniqueConstraint("channel", "key", name="raw_input_key"),
+        UniqueConstraint("channel", "reply_key", name="raw_input_reply_key"),
+        Index("raw_input_by_group", "channel", "group_name", "received_at"),
+        Index("raw_input_by_state", "state", "received_at"),
+        Index("raw_input_by_reply", "finished_at", sqlite_where=_HAS_REPLY, postgresql_where=_HAS_REPLY),
+    )
+
+    id: str = Field(primary_key=True)
+    channel: str
+    key: str
+    group_name: str
+    details: str = Field(sa_column=Column("metadata", Text, nullable=False))
+    received_at: datetime = _time_column()
+    state: str
+    attempts: int
+    unfinished_attempts: int
+    next_attempt_at: datetime | None = _time_column(nullable=True, default=None)
+    reason: str | None = None
+    reply: str | None = Field(default=None, sa_type=Text)
+    reply_key: str | None = None
+    reply_state: str | None = None
+    finished_at: datetime | None = _time_column(nullable=True, default=None)
+    content: bytes = Field(sa_type=LargeBinary)
 
 
 class ThreadViewerRow(SQLModel, table=True):
@@ -165,14 +205,23 @@ Parameters = Mapping[str, str]
 
 @dataclass(frozen=True, eq=False)
 class InsertRow:
-    """Insert a row. The parameters have the names of the columns."""
+    """Insert a row, or leave the existing one with its key if it `skips_existing`.
+
+    The parameters have the names of the columns.
+    """
 
     table: str
     columns: tuple[str, ...]
+    skips_existing: bool = False
 
     def render(self, parameters: Parameters) -> str:
+        return self.render_from("VALUES ({})", parameters)
+
+    def render_from(self, source: str, parameters: Parameters) -> str:
+        """Return the statement; `source` is the SQL of the row, with `{}` for the values."""
         values = ", ".join(parameters[column] for column in self.columns)
-        return f"INSERT INTO {self.table} ({', '.join(self.columns)}) VALUES ({values})"
+        conflict_clause = " ON CONFLICT DO NOTHING" if self.skips_existing else ""
+        return f"INSERT INTO {self.table} ({', '.join(self.columns)}) {source.format(values)}{conflict_clause}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,9 +21,9 @@ from storage.database.tables import CallFunction
 from storage.database.transactions import WriteBatch
 from storage.jobs.recovery import HEARTBEAT_TIMEOUT_SECONDS
 
-Queue = Literal["advance", "deliver", "timer"]
-QUEUES: tuple[Queue, ...] = ("advance", "deliver", "timer")
-"""Their jobs run a thread until it has to wait (`advance`), deliver a message, or fire a timer."""
+Queue = Literal["advance", "deliver", "timer", "input"]
+QUEUES: tuple[Queue, ...] = ("advance", "deliver", "timer", "input")
+"""Their jobs run a thread until it has to wait (`advance`), deliver a message, fire a timer, or process an input."""
 
 POLLED_QUEUES: tuple[Queue, ...] = ("timer",)
 """Queues that are polled without notifications, since their jobs are scheduled for later."""
@@ -33,6 +33,9 @@ _DEFER = CallFunction(
     "CAST({at} AS timestamptz) + COALESCE(now() - CAST({as_of} AS timestamptz), interval '0'))"
 )
 """Calls Procrastinate's defer function through a function that migration 0002 creates."""
+_DEFER_ON_CONNECTION = text(
+    _DEFER.render({name: f":{name}" for name in ("queue", "priority", "lock", "queueing_lock", "args", "at", "as_of")})
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,11 @@ class RetryLater(Exception):
 def defer(writes: WriteBatch, jobs: Iterable[Job]) -> None:
     """Defer the jobs in the commit of the batch."""
     writes.add(_DEFER, map(_job_to_row, jobs))
+
+
+def defer_on(connection: Connection, job: Job) -> None:
+    """Defer the job in the transaction of the connection."""
+    connection.execute(_DEFER_ON_CONNECTION, _job_to_row(job))
 
 
 def _job_to_row(job: Job) -> dict[str, Any]:

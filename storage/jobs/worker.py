@@ -25,7 +25,7 @@ from storage.jobs.recovery import (
     requeue_stalled_jobs,
 )
 
-POLL_INTERVAL_SECONDS: dict[Queue, float] = {"advance": 5.0, "deliver": 1.0, "timer": 1.0}
+POLL_INTERVAL_SECONDS: dict[Queue, float] = {"advance": 5.0, "deliver": 1.0, "timer": 1.0, "input": 1.0}
 """Seconds between two polls. Notifications may be lost, and scheduled jobs have none."""
 _CLEANUP_CRON = "17 * * * *"
 _DISABLED_INTERVAL_SECONDS = 3600.0

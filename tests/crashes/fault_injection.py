@@ -94,6 +94,9 @@ class KillingJobHandlers:
     async def timer(self, job: RunningJob) -> None:
         await self._handle(self.wrapped.timer, "timer", job)
 
+    async def input(self, job: RunningJob) -> None:
+        await self._handle(self.wrapped.input, "input", job)
+
     async def _handle(self, handle: JobHandler, queue: str, job: RunningJob) -> None:
         self.kill_point.kill_if_reached(f"{queue} job started")
         await handle(job)

@@ -12,6 +12,7 @@ from bot.execution.backend import ExecutionBackend, delete_expired_rows
 from bot.execution.queue.handlers import JobHandlers
 from bot.execution.queue.jobs import advance_job, redeliver_job, timer_job
 from bot.log import LogEvent, log
+from bot.services.inputs import list_lost_jobs
 from bot.services.retry import LoopSupervisor
 from storage.database.transactions import WriteBatch
 from storage.jobs import Job, Queue, RetryLater, RunningJob, defer
@@ -85,7 +86,7 @@ class QueueBackend:
         return handle_in_task
 
     async def _requeue(self, queue: Queue, job: RunningJob) -> None:
-        if queue == "deliver":
+        if queue in ("deliver", "input"):
             raise RetryLater(self.handlers.repeater.clock.now())
         await self.handlers.defer(_copy_job(queue, job.arguments))
 
@@ -100,6 +101,7 @@ class QueueBackend:
         defer(writes, (timer_job(thread_id, cutoff) for thread_id in list_due_threads(connection, cutoff)))
         pending = dict.fromkeys((m.thread_id, m.effect.to) for m in list_pending_created_before(connection, cutoff))
         defer(writes, (redeliver_job(thread_id, to) for thread_id, to in pending))
+        defer(writes, list_lost_jobs(connection, since))
 
     async def _wait_before_retry(self, attempt: int) -> None:
         await self.handlers.repeater.back_off(min(attempt, 4), self.handlers.stop_event)

@@ -1,4 +1,4 @@
-"""Handlers of jobs: run a thread, record due timers, deliver messages.
+"""Handlers of jobs: run a thread, record due timers, deliver messages, process inputs.
 
 A failed job would be lost, so a handler that meets an error enqueues another job or asks for a retry.
 """
@@ -16,6 +16,7 @@ from agents.core.next_step import next_work
 from agents.core.state import ThreadState
 from agents.core.values import ENGINE, Address
 from bot.delivery.sender import MessageSender, log_delivery_failure
+from bot.execution.inputs import InputRunner, log_failed_reply
 from bot.execution.queue.jobs import JobCompletion, advance_job, timer_job
 from bot.execution.thread_runner import ThreadRunner, fire_due, log_failed_run, next_runnable
 from bot.execution.tools.limits import NoRoom
@@ -25,6 +26,7 @@ from bot.services.retry import Repeater, next_retry_at
 from bot.services.roster import Roster
 from storage.jobs import Job, RetryLater, RunningJob, defer
 from storage.outbox import OutboxMessage, list_pending_for
+from storage.raw_inputs import find_group
 
 MAX_JOB_ATTEMPTS = 5
 """Attempts after which a thread is paused, because each of them ended its worker process."""
@@ -40,6 +42,7 @@ class JobHandlers:
     sender: MessageSender
     roster: Roster
     repeater: Repeater
+    inputs: InputRunner
     completion: JobCompletion = field(default_factory=JobCompletion)
     stop_event: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -88,6 +91,34 @@ class JobHandlers:
                 await self.sender.deliver(message_to_send, self.stop_event)
         except Exception as error:
             log_delivery_failure(thread_id, error, job.attempts + 1)
+            retry_after = error.retry_after if isinstance(error, Retryable) else None
+            raise RetryLater(self._next_retry_at(job.attempts + 1, retry_after)) from error
+
+    async def input(self, job: RunningJob) -> None:
+        """Process the stored inputs of a group, or send the reply to an input.
+
+        Raises RetryLater if that has to wait: later inputs of the group, or messages to the destination, wait as well.
+        """
+        if (reply_to := job.arguments.get("reply")) is not None:
+            await self._send_reply(reply_to, job)
+        else:
+            await self._process_input(job.arguments["input"], job)
+
+    async def _process_input(self, input_id: str, job: RunningJob) -> None:
+        try:
+            group = await self.engine.database.read(partial(find_group, input_id=input_id))
+            next_at = None if group is None else await self.inputs.process_group(group, self.stop_event)
+        except Exception as error:
+            log(LogEvent.INPUT_RETRIED, level="error", key=input_id, error=error, trace=error, attempt=job.attempts + 1)
+            raise RetryLater(self._next_retry_at(job.attempts + 1)) from error
+        if next_at is not None or self.stop_event.is_set():
+            raise RetryLater(next_at or self.repeater.clock.now())
+
+    async def _send_reply(self, input_id: str, job: RunningJob) -> None:
+        try:
+            await self.inputs.send_reply(input_id, may_have_been_sent=job.attempts > 0)
+        except Exception as error:
+            log_failed_reply(input_id, error, job.attempts + 1)
             retry_after = error.retry_after if isinstance(error, Retryable) else None
             raise RetryLater(self._next_retry_at(job.attempts + 1, retry_after)) from error
 

@@ -49,7 +49,7 @@ def test_worker_of_a_shared_database_is_found_with_its_queues(folder, postgres_u
     (process,) = (finding["data"] for finding in found if finding["name"] == "process")
     assert (process["role"], process["pid"], process["concurrency"]) == ("worker", worker.process.pid, 3)
     queues = {finding["data"]["queue"]: finding["data"]["processes"] for finding in found if finding["name"] == "queue"}
-    assert queues == {"advance": 1, "deliver": 1, "timer": 1}
+    assert queues == {"advance": 1, "deliver": 1, "timer": 1, "input": 1}
 
 
 def test_unreachable_shared_database_is_a_problem(handrail, monkeypatch):

@@ -110,15 +110,15 @@ def test_worker_and_clock_are_sufficient(postgres_url):
     assert "clock on box, pid 7, takes jobs of timer, 4 of each at once; seen" in clock.message
     assert "takes no jobs" in web.message
     assert {"role": "worker", "queues": list(QUEUES), "concurrency": 4}.items() <= get_data(worker).items()
-    assert [get_data(one)["processes"] for one in select_findings("queue", findings)] == [1, 1, 2]
+    assert [get_data(one)["processes"] for one in select_findings("queue", findings)] == [1, 1, 2, 1]
 
 
 def test_web_and_clock_alone_leave_unserved_queues(postgres_url):
     apply_changes(postgres_url, heartbeat_change("clock", "timer"), heartbeat_change("web"))
     findings = check_url(postgres_url)
     assert {one.state for one in select_findings("process", findings)} == {"ok"}
-    advance, deliver, timer = select_findings("queue", findings)
-    assert [advance.state, deliver.state, timer.state] == ["problem", "problem", "ok"]
+    advance, deliver, timer, inputs = select_findings("queue", findings)
+    assert [one.state for one in (advance, deliver, timer, inputs)] == ["problem", "problem", "ok", "problem"]
     assert "served by no process" in deliver.message
     assert "include deliver" in str(deliver.fix)
 
@@ -130,7 +130,7 @@ def test_silent_process_is_a_warning_and_serves_no_queue(postgres_url):
     findings = check_url(postgres_url)
     states = {get_data(one)["id"]: one.state for one in select_findings("process", findings)}
     assert states == {"worker-40": "warning", "worker-0": "ok"}
-    assert [one.state for one in select_findings("queue", findings)] == ["ok", "problem", "problem"]
+    assert [one.state for one in select_findings("queue", findings)] == ["ok", "problem", "problem", "problem"]
 
 
 def test_only_silent_workers_are_a_problem(postgres_url):
@@ -146,7 +146,7 @@ def test_jobs_are_counted_by_state(postgres_url):
         lambda connection: insert_jobs(connection, *jobs),
         heartbeat_change("worker", *QUEUES),
     )
-    advance, deliver, timer = (get_data(one) for one in select_findings("queue", check_url(postgres_url)))
+    advance, deliver, timer, _ = (get_data(one) for one in select_findings("queue", check_url(postgres_url)))
     assert (advance["waiting"], advance["doing"], advance["later"]) == (2, 1, 0)
     assert (deliver["waiting"], deliver["doing"], deliver["later"]) == (0, 0, 0)
     assert (timer["waiting"], timer["doing"], timer["later"]) == (0, 0, 1)

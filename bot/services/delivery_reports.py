@@ -1,0 +1,109 @@
+"""Reports of messages that a channel had accepted and could not deliver afterwards, such as mails that bounce."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+
+from sqlalchemy import Connection
+
+from agents.core.errors import ThreadNotFound, WrongState
+from agents.core.escalation import escalation_follow_ups
+from agents.core.events import (
+    Event,
+    KnownEvent,
+    MessageSent,
+    MessageUndeliverable,
+    NoticeGiven,
+    ReplyChosen,
+    RequestShown,
+)
+from agents.core.people import People
+from agents.core.state import ThreadState
+from agents.core.values import ENGINE, Address
+from bot.services.engine import Engine
+from bot.services.ids import Clock
+from channels.stored_input import DeliveryFailure
+from storage.event_store import PAGE_SIZE, events_after
+from storage.inbox import IdempotencyClaim
+
+_REPLY_PREFIX = "reply:"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """The event of a message that a channel had accepted, and the text of the message if it was a reply."""
+
+    event: RequestShown | MessageSent
+    reply: str | None = None
+
+
+@dataclass(frozen=True)
+class DeliveryReports:
+    """Records that accepted messages were not delivered, and what follows from that, in one commit."""
+
+    engine: Engine
+    clock: Clock
+    people: People
+
+    async def record(self, failure: DeliveryFailure) -> None:
+        """Record a failure once. It is ignored if the thread has not sent such a message. Raises StoreUnavailable."""
+        delivery = await self.engine.database.read(partial(find_delivery, failure=failure))
+        if delivery is None:
+            return
+        arrival = failure.arrival
+        claim = IdempotencyClaim(arrival.channel, arrival.dedup_keys) if arrival.dedup_keys else None
+        # A thread that is gone, or that only a newer version can read, cannot record it.
+        with suppress(ThreadNotFound, WrongState):
+            await self.engine.apply(
+                failure.thread_id, partial(self._decide, delivery=delivery, reason=failure.reason), claim=claim
+            )
+
+    def _decide(self, state: ThreadState, delivery: Delivery, reason: str) -> tuple[KnownEvent, ...]:
+        event = self._undeliverable_event(state, delivery.event, reason)
+        return (event, *escalation_follow_ups(state, event, self.people), *self._forward(state, event, delivery.reply))
+
+    def _undeliverable_event(
+        self, state: ThreadState, sent: RequestShown | MessageSent, reason: str
+    ) -> MessageUndeliverable:
+        request = state.get_request(sent.request_id) if isinstance(sent, RequestShown) else None
+        return MessageUndeliverable(
+            at=self.clock.now(),
+            actor=Address(f"channel:{sent.to.scheme}"),
+            key=sent.key,
+            to=sent.to,
+            reason=reason,
+            request_id=request.id if request is not None and request.status == "open" else None,
+            receipt=sent.receipt,
+        )
+
+    def _forward(self, state: ThreadState, event: MessageUndeliverable, reply: str | None) -> Iterator[NoticeGiven]:
+        """Yield a notice with the text of a reply to another address of the requester, if there is one."""
+        if reply is None:
+            return
+        addresses = self.people.direct_addresses(state.requester, event.to.scheme)
+        other = next((address for address in addresses if address != event.to), None)
+        if other is not None:
+            text = f"This reply could not be delivered ({event.reason}):\n\n{reply}"
+            yield NoticeGiven(at=event.at, actor=ENGINE, text=text, to=other)
+
+
+def find_delivery(connection: Connection, failure: DeliveryFailure) -> Delivery | None:
+    """Return the delivery with the receipt of the failure; None if there is none, or if its failure is recorded."""
+    found: RequestShown | MessageSent | None = None
+    replies = dict[str, str]()
+    for seq, event in _all_events(connection, failure.thread_id):
+        if isinstance(event, ReplyChosen):
+            replies[f"{_REPLY_PREFIX}{seq}"] = event.text
+        elif isinstance(event, RequestShown | MessageSent) and event.receipt.ref == failure.ref:
+            found = event
+        elif isinstance(event, MessageUndeliverable) and event.receipt and event.receipt.ref == failure.ref:
+            found = None
+    return None if found is None else Delivery(found, replies.get(found.key.partition(">")[0]))
+
+
+def _all_events(connection: Connection, thread_id: str) -> Iterator[tuple[int, Event]]:
+    seq = 0
+    while page := events_after(connection, thread_id, seq, PAGE_SIZE):
+        yield from page
+        seq = page[-1][0]

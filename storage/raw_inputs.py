@@ -1,0 +1,256 @@
+"""Raw inputs: arrivals that are stored before they are acknowledged, and processed afterwards (ADR 0032).
+
+An input is claimed in a commit of its own before each attempt. An attempt that its process did not survive has no end.
+Functions that end an attempt change nothing if another process has claimed the input since.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from sqlalchemy import Connection, Select, bindparam, delete, func, select, text, update
+
+from storage.database.tables import RawInputRow, UtcTime
+
+_input = RawInputRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
+
+MAX_UNFINISHED_ATTEMPTS = 5
+"""Attempts in a row without an end after which an input is quarantined."""
+RECENT_PERIOD = timedelta(hours=1)
+MAX_INDEXED_LENGTH = 200
+"""Characters of a key or a group name; longer ones do not fit into an index page of PostgreSQL, so they are hashed."""
+
+_INSERT = text("""
+    INSERT INTO raw_input (id, channel, key, group_name, metadata, received_at, state, attempts, unfinished_attempts,
+                           content)
+    VALUES (:id, :channel, :key, :group_name, :metadata, :received_at, 'stored', 0, 0, :content)
+    ON CONFLICT (channel, key) DO NOTHING
+""").bindparams(bindparam("received_at", type_=UtcTime))
+_SELECT_OLDEST = (
+    select(_input)
+    .where(_input.c.channel == bindparam("channel"), _input.c.group_name == bindparam("group_name"))
+    .where(_input.c.state == "stored")
+    .order_by(_input.c.received_at, _input.c.id)
+    .limit(1)
+    .with_for_update()
+)
+_LOCK_REPLY_KEY = text("SELECT pg_advisory_xact_lock(hashtextextended('handrail reply: ' || :channel || :key, 0))")
+
+
+@dataclass(frozen=True)
+class InputGroup:
+    """Inputs of one channel that are processed one at a time, the oldest first."""
+
+    channel: str
+    name: str
+
+
+@dataclass(frozen=True)
+class NewInput:
+    """An input to store."""
+
+    id: str
+    key: str
+    group: InputGroup
+    metadata: Mapping[str, str]
+    received_at: datetime
+    content: bytes
+
+
+@dataclass(frozen=True)
+class ClaimedInput:
+    """An input that a process has begun to process. `attempt` counts from 1; `recent_count` is for its group."""
+
+    stored: NewInput
+    attempt: int
+    recent_count: int
+
+
+@dataclass(frozen=True)
+class StoredReply:
+    """The pending reply to an input, in the caller's encoding, and the time at which the input was processed."""
+
+    input_id: str
+    channel: str
+    content: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class QuarantinedInput:
+    """An input that could not be processed, and why."""
+
+    id: str
+    channel: str
+    reason: str
+    received_at: datetime
+
+
+@dataclass(frozen=True)
+class AttemptEnd:
+    """End of an attempt to process the input. With a reply it has the key that at most one reply of the channel has."""
+
+    state: str
+    reason: str
+    at: datetime
+    reply: str | None = None
+    reply_key: str | None = None
+
+
+def to_indexable(name: str) -> str:
+    """Return the name, or its hash if it does not fit into an index or has characters that a database refuses."""
+    if name.isascii() and name.isprintable() and len(name) <= MAX_INDEXED_LENGTH:
+        return name
+    return f"sha256:{sha256(name.encode(errors='surrogatepass')).hexdigest()}"
+
+
+def store(connection: Connection, new: NewInput) -> bool:
+    """Store the input. Return False if the channel has stored its key before."""
+    result = connection.execute(
+        _INSERT,
+        {
+            "id": new.id,
+            "channel": new.group.channel,
+            "key": to_indexable(new.key),
+            "group_name": new.group.name,
+            "metadata": json.dumps(dict(new.metadata)),
+            "received_at": new.received_at,
+            "content": new.content,
+        },
+    )
+    return result.rowcount > 0
+
+
+def claim_next(connection: Connection, group: InputGroup, now: datetime) -> ClaimedInput | datetime | None:
+    """Begin an attempt with the oldest unprocessed input of the group.
+
+    Return the time of its next attempt if that is later than `now`, and None if the group has no such input. An input
+    with MAX_UNFINISHED_ATTEMPTS is quarantined, and the next one is claimed.
+    """
+    while True:
+        row = connection.execute(_SELECT_OLDEST, {"channel": group.channel, "group_name": group.name}).first()
+        if row is None:
+            return None
+        if row.next_attempt_at is not None and row.next_attempt_at > now:
+            next_attempt_at: datetime = row.next_attempt_at
+            return next_attempt_at
+        if row.unfinished_attempts < MAX_UNFINISHED_ATTEMPTS:
+            break
+        reason = f"processing ended without a result {row.unfinished_attempts} times"
+        finish(connection, row.id, row.attempts, AttemptEnd("quarantined", reason, now))
+    changed = {"attempts": row.attempts + 1, "unfinished_attempts": row.unfinished_attempts + 1}
+    connection.execute(update(_input).where(_input.c.id == row.id).values(next_attempt_at=None, **changed))
+    stored = NewInput(row.id, row.key, group, json.loads(row.metadata), row.received_at, row.content)
+    return ClaimedInput(stored, row.attempts + 1, count_recent(connection, stored))
+
+
+def count_recent(connection: Connection, stored: NewInput) -> int:
+    """Return the number of inputs of its group that arrived in the RECENT_PERIOD before it, itself included."""
+    at = stored.received_at
+    is_earlier = (_input.c.received_at < at) | ((_input.c.received_at == at) & (_input.c.id <= stored.id))
+    query = select(func.count()).where(
+        _input.c.channel == stored.group.channel,
+        _input.c.group_name == stored.group.name,
+        _input.c.received_at > at - RECENT_PERIOD,
+        is_earlier,
+    )
+    return connection.execute(query).scalar_one()
+
+
+def finish(connection: Connection, input_id: str, attempt: int, end: AttemptEnd) -> bool:
+    """End the processing of an input, and store its reply unless another reply of the channel has its key.
+
+    Return False if the attempt has lost the input to another one; nothing is changed then.
+    """
+    row = connection.execute(_select_attempt(input_id, attempt)).first()
+    if row is None:
+        return False
+    values = {"state": end.state, "reason": end.reason, "finished_at": end.at, "unfinished_attempts": 0}
+    if end.reply is not None and end.reply_key is not None:
+        values |= _reply_values(connection, row.channel, end.reply, to_indexable(end.reply_key))
+    connection.execute(update(_input).where(_input.c.id == input_id).values(**values))
+    return True
+
+
+def postpone(connection: Connection, input_id: str, attempt: int, until: datetime | None, *, is_ended: bool) -> None:
+    """Let the next attempt begin at `until`, or at once. The attempt counts as one without an end unless it `is_ended`.
+
+    Nothing is changed if the attempt has lost the input to another one.
+    """
+    is_current = (_input.c.id == input_id) & (_input.c.state == "stored") & (_input.c.attempts == attempt)
+    values = {"next_attempt_at": until, **({"unfinished_attempts": 0} if is_ended else {})}
+    connection.execute(update(_input).where(is_current).values(**values))
+
+
+def _select_attempt(input_id: str, attempt: int) -> Select[tuple[str]]:
+    is_current = (_input.c.id == input_id) & (_input.c.state == "stored") & (_input.c.attempts == attempt)
+    return select(_input.c.channel).where(is_current).with_for_update()
+
+
+def _reply_values(connection: Connection, channel: str, reply: str, key: str) -> dict[str, str]:
+    """Return the columns of the reply. Two processes may end inputs with the same key, so one waits for the other."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_LOCK_REPLY_KEY, {"channel": channel, "key": key})
+    same_key = select(_input.c.id).where(_input.c.channel == channel, _input.c.reply_key == key)
+    if connection.execute(same_key).first() is not None:
+        return {"reply_state": "dropped"}
+    return {"reply": reply, "reply_key": key, "reply_state": "pending"}
+
+
+def list_unprocessed(connection: Connection, before: datetime | None = None) -> list[tuple[str, InputGroup]]:
+    """Return the ids and groups of unprocessed inputs, oldest first: all, or those due that arrived before then."""
+    query = select(_input.c.id, _input.c.channel, _input.c.group_name).where(_input.c.state == "stored")
+    if before is not None:
+        is_due = _input.c.next_attempt_at.is_(None) | (_input.c.next_attempt_at < before)
+        query = query.where(_input.c.received_at < before, is_due)
+    rows = connection.execute(query.order_by(_input.c.received_at, _input.c.id))
+    return [(row.id, InputGroup(row.channel, row.group_name)) for row in rows]
+
+
+def find_group(connection: Connection, input_id: str) -> InputGroup | None:
+    """Return the group of an unprocessed input, None if it has been processed."""
+    query = select(_input.c.channel, _input.c.group_name).where(_input.c.id == input_id, _input.c.state == "stored")
+    row = connection.execute(query).first()
+    return None if row is None else InputGroup(row.channel, row.group_name)
+
+
+def list_replies(
+    connection: Connection, *, input_id: str | None = None, before: datetime | None = None
+) -> list[StoredReply]:
+    """Return the pending replies, oldest first: all, the one to an input, or those stored before a time."""
+    query = select(_input.c.id, _input.c.channel, _input.c.reply, _input.c.finished_at)
+    query = query.where(_input.c.reply_state == "pending")
+    if input_id is not None:
+        query = query.where(_input.c.id == input_id)
+    if before is not None:
+        query = query.where(_input.c.finished_at < before)
+    rows = connection.execute(query.order_by(_input.c.finished_at, _input.c.id))
+    return [StoredReply(row.id, row.channel, row.reply, row.finished_at) for row in rows]
+
+
+def end_reply(connection: Connection, input_id: str, state: str) -> None:
+    """Record that a pending reply was sent, or that it cannot be delivered."""
+    is_pending = (_input.c.id == input_id) & (_input.c.reply_state == "pending")
+    connection.execute(update(_input).where(is_pending).values(reply_state=state))
+
+
+def list_quarantined(connection: Connection, limit: int) -> list[QuarantinedInput]:
+    """Return the last quarantined inputs, the newest first."""
+    query = select(_input.c.id, _input.c.channel, _input.c.reason, _input.c.received_at)
+    query = query.where(_input.c.state == "quarantined").order_by(_input.c.received_at.desc(), _input.c.id)
+    return [QuarantinedInput(*row) for row in connection.execute(query.limit(limit))]
+
+
+def count_quarantined(connection: Connection) -> int:
+    """Return the number of quarantined inputs."""
+    return connection.execute(select(func.count()).where(_input.c.state == "quarantined")).scalar_one()
+
+
+def delete_old(connection: Connection, processed_before: datetime, quarantined_before: datetime) -> None:
+    """Delete inputs that arrived before these times, unless they are unprocessed or have a pending reply."""
+    has_no_reply = _input.c.reply_state.is_(None) | (_input.c.reply_state != "pending")
+    is_processed = _input.c.state.in_(("processed", "ignored")) & (_input.c.received_at < processed_before)
+    is_quarantined = (_input.c.state == "quarantined") & (_input.c.received_at < quarantined_before)
+    connection.execute(delete(_input).where(has_no_reply, is_processed | is_quarantined))
