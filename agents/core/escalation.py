@@ -74,19 +74,65 @@ def _card_posted_notices(state: ThreadState, event: RequestShown, people: People
 
 
 def _card_undeliverable_events(state: ThreadState, event: MessageUndeliverable, people: People) -> Iterator[KnownEvent]:
-    undelivered = next((m for m in state.pending_messages if m.key == event.key), None)
-    request = state.get_request(undelivered.request_id) if undelivered and undelivered.request_id else None
-    nth = _parse_step_number(event.key)
-    if request is None or request.status != "open" or nth is None:
+    """Yield the notice about a card that was not delivered, and the next step if nobody was reached by this one."""
+    request = state.get_request(_undelivered_request_id(state, event) or "")
+    if request is None or request.status != "open":
+        return
+    remaining, nth = _without_bounced_card(request, event), _step_number(state, request, event, people)
+    if nth is None:
+        yield from _first_card_events(state, remaining, event, people)
         return
     if _is_announced(state, request, nth, event.to):
-        name = display_name_at(event.to, people)
-        reason = event.reason.replace(event.to.id, name).rstrip(".")
-        yield _to_notice(
-            event.at, f"{name} could not be reached {_describe_channel(event.to.scheme)} about {request.code}: {reason}"
-        )
-    if nth == request.escalated and _is_step_exhausted(state, request, nth, event.key, people):
-        yield from next_escalation_events(request, nth + 1, event.at, people)
+        yield _unreached_notice(request, event, people)
+    if nth == request.escalated and _is_step_exhausted(state, remaining, nth, event.key, people):
+        yield from next_escalation_events(remaining, nth + 1, event.at, people)
+
+
+def _undelivered_request_id(state: ThreadState, event: MessageUndeliverable) -> str | None:
+    if event.receipt is not None:
+        return event.request_id
+    return next((m.request_id for m in state.pending_messages if m.key == event.key), None)
+
+
+def _without_bounced_card(request: Request, event: MessageUndeliverable) -> Request:
+    """Return the request without the card that had been accepted and was not delivered, if the event is about one."""
+    if event.receipt is None:
+        return request
+    cards = tuple(card for card in request.cards if (card.address, card.receipt.ref) != (event.to, event.receipt.ref))
+    return request.model_copy(update={"cards": cards})
+
+
+def _step_number(state: ThreadState, request: Request, event: MessageUndeliverable, people: People) -> int | None:
+    """Return the number of the escalation step that asked for the card; None for the card of the conversation.
+
+    The key of an update of a card has no number, so that of the last step with its address is used.
+    """
+    nth = _parse_step_number(event.key)
+    if nth is not None or event.receipt is None or event.to == state.origin:
+        return nth
+    steps = enumerate(request.terms.escalate[: request.escalated], 1)
+    return max((n for n, step in steps if event.to in people.resolve_addresses(step.to, step.via)), default=None)
+
+
+def _first_card_events(
+    state: ThreadState, request: Request, event: MessageUndeliverable, people: People
+) -> Iterator[KnownEvent]:
+    """Yield the next step if the card of the conversation had been accepted and the request has no other card.
+
+    A card that was never accepted needs no event: the next step of a request without a card is due at once.
+    """
+    if event.receipt is None or request.cards:
+        return
+    if not any(m.request_id == request.id and m.replaces is None for m in state.pending_messages):
+        yield from next_escalation_events(request, request.escalated + 1, event.at, people)
+
+
+def _unreached_notice(request: Request, event: MessageUndeliverable, people: People) -> NoticeGiven:
+    name = display_name_at(event.to, people)
+    reason = event.reason.replace(event.to.id, name).rstrip(".")
+    return _to_notice(
+        event.at, f"{name} could not be reached {_describe_channel(event.to.scheme)} about {request.code}: {reason}"
+    )
 
 
 def _is_announced(state: ThreadState, request: Request, nth: int | None, to: Address) -> bool:

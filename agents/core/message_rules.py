@@ -101,13 +101,15 @@ def _message_events(
 
 def to_message_received(message: IncomingMessage) -> MessageReceived:
     """Return the event for an incoming message."""
-    fields = message.model_dump(include={"at", "provenance", "text", "source", "ref", "entered_by", "author"})
+    fields = message.model_dump(include={"at", "provenance", "text", "source", "ref", "entered_by", "author", "title"})
     return MessageReceived(actor=message.by, **fields)
 
 
 def to_quote_events(message: IncomingMessage) -> tuple[MessageReceived, ...]:
     """Return the events for quoted texts. They are unverified, because only the channel says who wrote them."""
-    event = to_message_received(message).model_copy(update={"provenance": Provenance.UNVERIFIED, "ref": None})
+    event = to_message_received(message).model_copy(
+        update={"provenance": Provenance.UNVERIFIED, "ref": None, "title": None}
+    )
     return tuple(event.model_copy(update={"text": one.text, "author": one.author}) for one in message.quotes)
 
 

@@ -130,11 +130,12 @@ class ThreadState(FrozenModel):
     are the roles and people that the terms of its requests name, including settled requests, as `role:NAME` and
     `person:KEY`.
 
-    `paused` is the reason for a pause. `unreadable` is the type of an event that this build does not know.
-    `needs_model` means that a model must choose the next step. `prefetch` names the tools that run before that.
-    `repairs` counts the invalid answers of the model in a row, `retries` its failed calls, and `failures` the tool
-    calls that failed or were denied by policy. `history` holds the events that the model sees, up to a limit:
-    `dropped_events` is the number of events dropped from it, `context_seq` the sequence number of the last one in it.
+    `title` is that of the first message, if it has one. `paused` is the reason for a pause. `unreadable` is the type of
+    an event that this build does not know. `needs_model` means that a model must choose the next step. `prefetch` names
+    the tools that run before that. `repairs` counts the invalid answers of the model in a row, `retries` its failed
+    calls, and `failures` the tool calls that failed or were denied by policy. `history` holds the events that the model
+    sees, up to a limit: `dropped_events` is the number of events dropped from it, `context_seq` the sequence number of
+    the last one in it.
     """
 
     version: int = 0
@@ -145,6 +146,7 @@ class ThreadState(FrozenModel):
     requesters: tuple[Address, ...] = ()
     decision_comments: tuple[DecisionComment, ...] = ()
     deciders: tuple[str, ...] = ()
+    title: str | None = None
     labels: dict[str, str] = {}
     created_at: AwareDatetime | None = None
     updated_at: AwareDatetime | None = None

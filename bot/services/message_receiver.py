@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from agents.core.errors import Conflict, Forbidden, Permanent
 from agents.core.messages import IncomingEdit, IncomingMessage, Provenance, Quote
@@ -10,7 +11,7 @@ from agents.core.rights import may_view, thread_not_found, to_viewer
 from bot.services.engine import CommitResult, ResponseRenderer
 from bot.services.roster import ResolvedSender, Roster, resolve_sender
 from bot.services.thread_control import ThreadControl
-from bot.services.threads import ConversationRouter, NewThread
+from bot.services.threads import ConversationRouter, MessageLinks, NewThread
 from channels.inbound import (
     Arrival,
     ControlResult,
@@ -26,6 +27,7 @@ from storage.inbox import IdempotencyClaim
 
 MAX_TEXT_LENGTH = 16_000
 """Characters of a message that are stored."""
+MAX_TITLE_LENGTH = 300
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,13 @@ class MessageReceiver:
             self._split_agent_prefix(message.text) if message.may_name_agent else (message.agent, message.text)
         )
         incoming = self._to_incoming(message, text)
-        threads = self.conversations.threads
-        if message.thread_id is not None:
-            return await threads.post_message(message.thread_id, incoming, claim=claim, render_response=render_response)
+        threads, links = self.conversations.threads, _links_of(message)
+        extra_writes = None if links is None else links.write
+        may_join = partial(self._may_join, message)
+        if message.thread_id is not None and await may_join(message.thread_id):
+            return await threads.post_message(
+                message.thread_id, incoming, claim=claim, render_response=render_response, extra_writes=extra_writes
+            )
         new_thread = NewThread(
             message=incoming,
             requester=incoming.by,
@@ -74,9 +80,22 @@ class MessageReceiver:
         )
         if message.conversation_keys and claim is not None:
             return await self.conversations.post(
-                message.conversation_keys, new_thread, claim, is_first=message.is_first
+                message.conversation_keys,
+                new_thread,
+                claim,
+                is_first=message.is_first,
+                links=links,
+                may_join=may_join,
             )
-        return await threads.open(new_thread, claim=claim, render_response=render_response)
+        return await threads.open(new_thread, claim=claim, render_response=render_response, extra_writes=extra_writes)
+
+    async def _may_join(self, message: InboundMessage, thread_id: str) -> bool:
+        """Return whether the message may be posted to this thread. Raises ThreadNotFound."""
+        if not message.requires_access:
+            return True
+        state = await self.conversations.threads.engine.load(thread_id)
+        sender = self._resolve(message.arrival.sender)
+        return may_view(state, to_viewer(sender.address, self.roster.people))
 
     async def edit_message(self, edit: InboundEdit) -> None:
         """Record an edit or deletion. Edits of messages that no thread has are ignored."""
@@ -164,6 +183,7 @@ class MessageReceiver:
             entered_by=sender.entered_by,
             author=message.author,
             quotes=message.quotes,
+            title=None if message.title is None else truncate(message.title, MAX_TITLE_LENGTH),
         )
         return _with_default_text(incoming)
 
@@ -182,6 +202,14 @@ class MessageReceiver:
 def claim_of(arrival: Arrival) -> IdempotencyClaim | None:
     """Return the claim on the dedup keys of an arrival, None without keys."""
     return IdempotencyClaim(arrival.channel, arrival.dedup_keys) if arrival.dedup_keys else None
+
+
+def _links_of(message: InboundMessage) -> MessageLinks | None:
+    """Return the conversation keys that are linked with this message, None if only those of a new thread are."""
+    if message.linked_keys is None:
+        return None
+    arrival = message.arrival
+    return MessageLinks(arrival.channel, message.linked_keys, arrival.source, arrival.at)
 
 
 def to_refusal(error: Permanent) -> Refusal:

@@ -1,7 +1,8 @@
 """Open threads, and route the messages of conversations to them. The caller has authenticated the sender."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 
 from agents.core.agent import Agent
@@ -19,7 +20,7 @@ from channels.base import Channel, PullChannel
 from channels.text import answer_hint
 from storage.database.database import Database
 from storage.database.transactions import WriteBatch
-from storage.inbox import IdempotencyClaim, find_linked_thread, link_conversation
+from storage.inbox import IdempotencyClaim, find_linked_thread, link_conversation, link_free_keys
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class ThreadService:
         *,
         claim: IdempotencyClaim | None = None,
         render_response: ResponseRenderer | None = None,
+        extra_writes: ExtraWrites | None = None,
     ) -> CommitResult:
         """Add a message to a thread. Raises ThreadNotFound, and WrongState if the thread was cancelled."""
         people, instructions = self.roster.people, self._answer_instructions(message.source)
@@ -83,7 +85,9 @@ class ThreadService:
                 state, message, people=people, agent=agent, answer_instructions=instructions, is_shared=is_shared
             )
 
-        return await self.engine.apply(thread_id, decide, claim=claim, render_response=render_response)
+        return await self.engine.apply(
+            thread_id, decide, claim=claim, render_response=render_response, extra_writes=extra_writes
+        )
 
     def _answer_instructions(self, source: Address) -> AnswerInstructions | None:
         """Return how to answer requests on the channel of a message; None if nothing can be sent there."""
@@ -133,6 +137,23 @@ def _opening_events(new_thread: NewThread, agent: Agent, roster: Roster, new_id:
     return (started, to_message_received(message), *to_quote_events(message))
 
 
+ThreadCheck = Callable[[str], Awaitable[bool]]
+
+
+@dataclass(frozen=True)
+class MessageLinks:
+    """Conversation keys of one message from an address, to link to its thread unless they are linked already."""
+
+    channel: str
+    keys: tuple[str, ...]
+    address: Address
+    at: datetime
+
+    def write(self, writes: WriteBatch, commit: CommitResult) -> None:
+        """Link the keys in the transaction of the message."""
+        link_free_keys(writes, self.channel, self.keys, commit.after.thread_id, self.address, self.at)
+
+
 MAX_ATTEMPTS = 3
 
 
@@ -156,22 +177,27 @@ class ConversationRouter:
         claim: IdempotencyClaim,
         *,
         is_first: bool = False,
+        links: MessageLinks | None = None,
+        may_join: ThreadCheck | None = None,
     ) -> CommitResult:
         """Post the message to the linked thread, or open one and link it. Raises what ThreadService raises.
 
         With `is_first` (the message starts its conversation) skip the search: if another process was faster, the
         link fails with DuplicateConversation and the thread is searched for then. Raises DuplicateConversation after
-        MAX_ATTEMPTS.
+        MAX_ATTEMPTS. With `links` only these are linked. If the linked thread does not pass `may_join`, one is opened.
         """
         for attempt in range(MAX_ATTEMPTS):
             skip_search = is_first and not attempt
             thread_id = None if skip_search else await self.find_thread(claim.channel, conversation_keys)
-            if thread_id is not None:
-                return await self.threads.post_message(thread_id, new_thread.message, claim=claim)
-            try:
-                return await self.threads.open(
-                    new_thread, claim=claim, extra_writes=partial(_link, claim.channel, conversation_keys)
+            extra_writes = None if links is None else links.write
+            if thread_id is not None and (may_join is None or await may_join(thread_id)):
+                return await self.threads.post_message(
+                    thread_id, new_thread.message, claim=claim, extra_writes=extra_writes
                 )
+            if extra_writes is None and thread_id is None:
+                extra_writes = partial(_link, claim.channel, conversation_keys)
+            try:
+                return await self.threads.open(new_thread, claim=claim, extra_writes=extra_writes)
             except DuplicateConversation:
                 continue
         raise DuplicateConversation

@@ -12,7 +12,7 @@ from agents.core.events import (
     NoticeGiven,
     ReplyChosen,
 )
-from agents.core.messages import Message
+from agents.core.messages import Message, Receipt
 from agents.core.reducer.lifecycle import START_MODEL
 from agents.core.reducer.request_updates import continue_in_started_conversation, with_request
 from agents.core.requests import Request, UndeliverableCard
@@ -29,7 +29,7 @@ def reduce_messages(state: ThreadState, event: MessagingEvent) -> dict[str, Any]
     """Return the fields of the state that the event changes, with their new values."""
     match event:
         case MessageReceived():
-            return _reduce_received(state)
+            return _reduce_received(state, event)
         case MessageEdited() | MessageDeleted():
             return {}
         case ReplyChosen():
@@ -59,12 +59,18 @@ def _notice_message(state: ThreadState, event: NoticeGiven) -> PendingMessage:
     )
 
 
-def _reduce_received(state: ThreadState) -> dict[str, Any]:
+_FIRST_MESSAGE_VERSION = 1
+"""Version of the state before the first message, which follows ThreadStarted."""
+
+
+def _reduce_received(state: ThreadState, event: MessageReceived) -> dict[str, Any]:
     """Return the changed fields.
 
     A message re-opens a finished thread and ends a wait. During a request or a call it does not start the model.
     """
     reopened = {"timer_at": None, "lifecycle": "open"}
+    if state.version == _FIRST_MESSAGE_VERSION and event.title is not None:
+        reopened["title"] = event.title
     return reopened if state.open_request or state.current_call else {**reopened, **START_MODEL}
 
 
@@ -87,6 +93,8 @@ def _reduce_sent(state: ThreadState, event: MessageSent) -> dict[str, Any]:
 
 def _reduce_undeliverable(state: ThreadState, event: MessageUndeliverable) -> dict[str, Any]:
     """Return the changed fields. A request without a card records the reason; a reply is rerouted to `instead`."""
+    if event.receipt is not None:
+        return _drop_card(state, event, event.receipt)
     undelivered = next((m for m in state.pending_messages if m.key == event.key), None)
     pending = _remove_pending(state, event.key)
     request = state.get_request(undelivered.request_id) if undelivered and undelivered.request_id else None
@@ -96,6 +104,19 @@ def _reduce_undeliverable(state: ThreadState, event: MessageUndeliverable) -> di
     if undelivered is not None and event.instead is not None:
         return {"pending_messages": (*pending, _reroute_message(undelivered, event.instead, event.reason))}
     return {"pending_messages": pending}
+
+
+def _drop_card(state: ThreadState, event: MessageUndeliverable, receipt: Receipt) -> dict[str, Any]:
+    """Return the changed fields after the failure of a message that was accepted before. Updates of it are dropped."""
+    pending = tuple(
+        m for m in state.pending_messages if m.replaces is None or (m.to, m.replaces.ref) != (event.to, receipt.ref)
+    )
+    request = state.get_request(event.request_id) if event.request_id is not None else None
+    if request is None:
+        return {"pending_messages": pending}
+    cards = tuple(card for card in request.cards if (card.address, card.receipt.ref) != (event.to, receipt.ref))
+    changed = _record_undeliverable_card(request.model_copy(update={"cards": cards}), event)
+    return {"pending_messages": pending, "requests": with_request(state, changed)}
 
 
 def _record_undeliverable_card(request: Request, event: MessageUndeliverable) -> Request:

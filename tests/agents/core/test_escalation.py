@@ -57,6 +57,23 @@ def after_failed_delivery(
     return fold(state, events), events
 
 
+def after_bounce(state: ThreadState, to: Address) -> tuple[ThreadState, tuple[KnownEvent, ...]]:
+    """Let the card at an address fail after its channel had accepted it."""
+    request = get_open_request(state)
+    card = next(card for card in request.cards if card.address == to)
+    event = MessageUndeliverable(
+        at=seconds_later(70),
+        actor=CAROL,
+        key=f"card:{request.id}:{request.digest[:8]}{':escalation1' if to == CAROL_PHONE else ''}:{to}",
+        to=to,
+        reason="mailbox is full",
+        request_id=request.id,
+        receipt=card.receipt,
+    )
+    events = (event, *escalation_follow_ups(state, event, PEOPLE))
+    return fold(state, events), events
+
+
 def test_notice_waits_for_delivery_of_the_escalation_card() -> None:
     state, events = after_escalation(terms_with_steps((CAROL, "sms")))
     assert (escalation_numbers(events), notice_texts(events)) == ([1], [])
@@ -129,6 +146,51 @@ def test_undeliverable_card_is_recorded_until_a_delivery() -> None:
         (CAROL_PHONE, "gone")
     ]
     assert [card.address for card in get_open_request(again).cards] == [TERMINAL]
+
+
+def test_card_that_bounces_gives_a_notice_and_the_next_step() -> None:
+    state, _ = after_escalation(terms_with_steps((CAROL, "sms"), (Address("person:bob"), None)))
+    state, _ = after_delivery(state, CAROL_PHONE)
+    state, events = after_bounce(state, CAROL_PHONE)
+    request = get_open_request(state)
+    assert notice_texts(events) == [f"Carol could not be reached by SMS about {request.code}: mailbox is full."]
+    assert (escalation_numbers(events), request.escalated) == ([2], 2)
+    assert [card.address for card in request.cards] == [TERMINAL]
+    assert [(card.address, card.reason) for card in request.undeliverable_cards] == [(CAROL_PHONE, "mailbox is full")]
+
+
+def test_bounce_of_a_step_that_others_received_does_not_escalate() -> None:
+    state, _ = after_escalation(terms_with_steps((Address("role:release"), "sms"), (CAROL, "terminal")))
+    for address in [m.to for m in pending_sends(state) if m.message.card]:
+        state, _ = after_delivery(state, address)
+    with_other = get_open_request(state).model_copy(update={"escalated": 2})
+    _, events = after_bounce(state.model_copy(update={"requests": (with_other,)}), CAROL_PHONE)
+    assert escalation_numbers(events) == []
+
+
+def test_bounce_of_the_only_card_escalates_in_its_commit() -> None:
+    state = thread_with_approval(terms_with_steps((CAROL, "sms")))
+    state, events = after_bounce(state, TERMINAL)
+    request = get_open_request(state)
+    assert (escalation_numbers(events), notice_texts(events)) == ([1], [])
+    assert (request.cards, request.unshown) == ((), "mailbox is full")
+    assert [m.to for m in state.pending_messages if m.message.card] == [CAROL_PHONE]
+
+
+def test_bounce_of_an_updated_card_belongs_to_its_step() -> None:
+    state, _ = after_escalation(terms_with_steps((CAROL, "sms"), (Address("person:bob"), None)))
+    state, _ = after_delivery(state, CAROL_PHONE)
+    card = next(card for card in get_open_request(state).cards if card.address == CAROL_PHONE)
+    event = MessageUndeliverable(
+        at=NOW,
+        actor=CAROL,
+        key=f"card:updated:{CAROL_PHONE}:{card.receipt.ref}",
+        to=CAROL_PHONE,
+        reason="gone",
+        request_id=get_open_request(state).id,
+        receipt=card.receipt,
+    )
+    assert escalation_numbers(escalation_follow_ups(state, event, PEOPLE)) == [2]
 
 
 def test_undeliverable_event_of_an_older_version_is_not_recorded() -> None:

@@ -12,6 +12,7 @@ from agents.core.events import (
     MessageUndeliverable,
     ReplyChosen,
     ThreadFinished,
+    ThreadStarted,
 )
 from agents.core.messages import Provenance
 from agents.core.next_step import CallModel, next_work, pending_sends
@@ -197,3 +198,13 @@ def test_deletion_does_not_restore_trust() -> None:
     said = message_received("x", by=STRANGER, ref="m2", provenance=Provenance.UNVERIFIED)
     assert not thread(said, message_deleted("m2", by=STRANGER, provenance=Provenance.UNVERIFIED)).is_trusted
     assert not thread(said, message_edited("m2", "y")).is_trusted
+
+
+def test_title_of_a_thread_is_that_of_its_first_message() -> None:
+    (started, *_) = thread_events = (
+        ThreadStarted(at=NOW, actor=ALICE, thread_id="thr_1", agent="walker", origin=TERMINAL, requester=ALICE),
+        message_received("go", title="Release"),
+        message_received("go", title="Lunch"),
+    )
+    assert fold(ThreadState(), thread_events).title == "Release"
+    assert fold(ThreadState(), (started, message_received("go"), *thread_events[1:])).title is None
