@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from agents.core.errors import ConfigurationError
@@ -14,6 +15,9 @@ from bot.log import Level, LogEvent, log
 from bot.services.retry import next_retry_at
 from channels.base import Channel, Plugin, PullChannel, Receiver, Runtime, Service
 from channels.registry import BuiltChannel, build_channels
+from channels.stored_input import InputResult, StoredInput
+
+ProcessInput = Callable[[StoredInput, Runtime], Awaitable[InputResult]]
 
 SERVICE_STOP_TIMEOUT_SECONDS = 4.0
 """Limit for the end of a service. The port asks for three seconds; the rest is a margin for a busy machine."""
@@ -81,12 +85,33 @@ class BotRuntime:
         log(log_event, level=level, **fields)
 
 
+def connect_plugins(bot: Bot, plugins: Mapping[str, Plugin]) -> None:
+    """Let the bot use these plugins: process the inputs that they have stored, and close their connections at the end.
+
+    Call it before the bot starts.
+    """
+    bot.plugins, runtime = plugins, BotRuntime(bot)
+    bot.closers += [plugin.close for plugin in plugins.values() if plugin.close is not None]
+    for plugin in plugins.values():
+        if plugin.process_input is not None and plugin.channel is not None:
+            bot.input_runner.processors[plugin.channel.scheme] = partial(_process_input, plugin.process_input, runtime)
+
+
+async def _process_input(process_input: ProcessInput, runtime: Runtime, stored: StoredInput) -> InputResult:
+    return await process_input(stored, runtime)
+
+
 @dataclass(frozen=True)
 class ChannelHost:
-    """The plugins of a process that serves HTTP. Start it after the bot and stop it before the bot."""
+    """The services of the plugins in one process. Start it after the bot and stop it before the bot.
+
+    A process that serves HTTP runs `services`. One that receives on other ports, such as for SMTP, runs `listeners`.
+    """
 
     plugins: Mapping[str, Plugin]
     runtime: Runtime
+    has_services: bool = True
+    has_listeners: bool = False
     _started: list[tuple[str, Service]] = field(default_factory=list)
 
     async def start(self) -> None:
@@ -95,8 +120,11 @@ class ChannelHost:
         A service with any other error is left out: it is logged, and `/readyz` shows it.
         """
         for name, plugin in self.plugins.items():
-            for service in plugin.services:
+            for service in self._services_of(plugin):
                 await self._start_service(name, service)
+
+    def _services_of(self, plugin: Plugin) -> tuple[Service, ...]:
+        return (plugin.services if self.has_services else ()) + (plugin.listeners if self.has_listeners else ())
 
     async def _start_service(self, name: str, service: Service) -> None:
         self._started.append((name, service))

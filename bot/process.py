@@ -16,7 +16,7 @@ from agents.core.errors import ConfigurationError
 from agents.llm.base import Model, Price, PricedModel
 from agents.llm.offline.model import CommandModel
 from bot.bootstrap import Bot, QueueAssignment, bootstrap
-from bot.channel_host import build_plugins, channels_by_scheme
+from bot.channel_host import ChannelHost, build_plugins, channels_by_scheme, connect_plugins
 from bot.config.database import database_revision, database_url, migrate_database
 from bot.config.installation import build_roster, load_installation
 from bot.config.loader import Configuration
@@ -80,8 +80,7 @@ def build_bot(
     model = _build_model(settings, database, configuration.prices)
     plugins = build_plugins(settings)
     bot = bootstrap(database, roster, model, channels_by_scheme(plugins), assignment=assignment)
-    bot.plugins = plugins
-    bot.closers += [plugin.close for plugin in plugins.values() if plugin.close is not None]
+    connect_plugins(bot, plugins)
     return bot
 
 
@@ -174,19 +173,27 @@ def run_worker(role: ProcessRole, on_ready: Callable[[ProcessRole], None]) -> No
     except BaseException:
         asyncio.run(database.close())
         raise
-    asyncio.run(_run_until_stopped(bot, lambda: on_ready(role)))
+    asyncio.run(run_until_stopped(bot, lambda: on_ready(role)))
 
 
-async def _run_until_stopped(bot: Bot, on_ready: Callable[[], None]) -> None:
+async def run_until_stopped(bot: Bot, on_ready: Callable[[], None], host: ChannelHost | None = None) -> None:
+    """Run the bot, and the services of a host, until a signal arrives. Call `on_ready` when they have started.
+
+    Raises ConfigurationError of a service.
+    """
     stop_event = asyncio.Event()
     install_signal_handlers((signal.SIGINT, signal.SIGTERM), stop_event.set)
     await bot.start()
-    log(LogEvent.WORKER_STARTED)
-    on_ready()
     try:
+        if host is not None:
+            await host.start()
+        log(LogEvent.WORKER_STARTED)
+        on_ready()
         await stop_event.wait()
         log(LogEvent.WORKER_STOPPING)
     finally:
+        if host is not None:
+            await host.stop()
         await bot.stop()
         log(LogEvent.WORKER_STOPPED)
     exit_if_tools_hang()

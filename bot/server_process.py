@@ -71,7 +71,7 @@ def serve(options: ServeOptions, on_ready: Callable[[ServerAddress], None]) -> N
         listen_socket = open_listen_socket(settings.host, 0 if options.port == 0 else settings.port)
         settings = load_settings(overrides=_overrides(listen_socket.getsockname()[1]))
         bot = build_bot(settings, database, options.role, may_use_sample_repository=options.may_use_sample_repository)
-        host = ChannelHost(bot.plugins, BotRuntime(bot))
+        host = ChannelHost(bot.plugins, BotRuntime(bot), has_listeners=options.role.is_standalone)
         routes = tuple(build_channel_routes(host.plugins, host.runtime))
         server = _Server(create_app(bot, _credentials(settings), channel_routes=routes))
     except BaseException:

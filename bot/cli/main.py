@@ -44,7 +44,7 @@ COMMANDS = {
     "config": LazyCommand("bot.cli.admin:config_app", "Check and show settings and configuration."),
     "migrate": LazyCommand("bot.cli.admin:migrate_app", "Migrate the database to this version."),
     "web": LazyCommand("bot.cli.serve:web_app", "Run an HTTP server process; worker processes do the work."),
-    "smtp": LazyCommand("bot.cli.roles:smtp", "Run a mail process. Not available in this version."),
+    "smtp": LazyCommand("bot.cli.roles:smtp", "Run a process that receives mail; worker processes do the work."),
     "worker": LazyCommand("bot.cli.roles:worker", "Run a worker process."),
     "clock": LazyCommand("bot.cli.roles:clock", "Run a process for deadlines. Schedules come in a later version."),
 }

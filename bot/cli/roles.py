@@ -4,10 +4,8 @@ from typing import Annotated, cast, get_args
 
 from typer import BadParameter, Option, Typer, echo
 
-from agents.core.errors import ConfigurationError
-from bot.config.database import database_url
-from bot.config.settings import load_settings
-from bot.process import ProcessRole, reject_sqlite, run_worker
+from bot.process import ProcessRole, run_worker
+from bot.smtp_process import run_smtp
 from storage.jobs import QUEUES, Queue
 
 smtp, worker, clock = Typer(), Typer(), Typer()
@@ -40,9 +38,8 @@ QueuesOption = Annotated[
 
 @smtp.command("smtp")
 def _run_smtp() -> None:
-    """Run a mail process. Not available in this version."""
-    reject_sqlite(database_url(load_settings()), ProcessRole("smtp"))
-    raise ConfigurationError("mail comes with a later version; `handrail smtp` does nothing yet")
+    """Run a process that receives mail; worker processes do the work."""
+    run_smtp(lambda names: echo(f"smtp receives for {', '.join(names)}"))
 
 
 @worker.command("worker")

@@ -29,7 +29,7 @@ from bot import server_process
 from bot.api.app import build_channel_routes, create_app
 from bot.api.server import open_listen_socket
 from bot.bootstrap import Bot, QueueAssignment, bootstrap
-from bot.channel_host import BotRuntime, ChannelHost
+from bot.channel_host import BotRuntime, ChannelHost, connect_plugins
 from bot.config.database import database_revision, migrate_database
 from bot.execution import heartbeat
 from bot.execution.backend import ExecutionBackend
@@ -101,7 +101,7 @@ def _run_server(role: ProcessRole, options: argparse.Namespace, announce: Announ
     """Run a process that serves HTTP, as `handrail up` and `handrail web` do."""
     bot, kill_point = _build_bot(role, options)
     listen_socket = open_listen_socket("127.0.0.1", 0)
-    host = ChannelHost(bot.plugins, BotRuntime(bot))
+    host = ChannelHost(bot.plugins, BotRuntime(bot), has_listeners=role.is_standalone)
     app = create_app(bot, CREDENTIALS, channel_routes=tuple(build_channel_routes(host.plugins, host.runtime)))
     app.add_middleware(KillingMiddleware, kill_point=kill_point)
     server = server_process._Server(app)
@@ -112,7 +112,7 @@ def _run_server(role: ProcessRole, options: argparse.Namespace, announce: Announ
 def _run_worker(role: ProcessRole, options: argparse.Namespace, announce: Announce) -> None:
     """Run a process that takes jobs and serves no HTTP, as `handrail worker` and `handrail clock` do."""
     bot, _ = _build_bot(role, options)
-    asyncio.run(worker_process._run_until_stopped(bot, lambda: announce({"ready": True})))
+    asyncio.run(worker_process.run_until_stopped(bot, lambda: announce({"ready": True})))
 
 
 def _run_migration(options: argparse.Namespace, announce: Announce) -> None:
@@ -149,7 +149,7 @@ def _build_bot(role: ProcessRole, options: argparse.Namespace) -> tuple[Bot, Kil
     bot = bootstrap(
         database, roster, KillingModel(kill_point), channels, clock=clock, sleep=sleep, assignment=assignment
     )
-    bot.plugins = plugins
+    connect_plugins(bot, plugins)
     bot.engine.listeners.append(KillingCommitListener(kill_point).on_commit)
     _inject_faults(bot.backend, kill_point)
     if options.no_clock and isinstance(bot.backend, EmbeddedBackend):

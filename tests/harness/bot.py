@@ -15,6 +15,8 @@ from agents.core.state import ThreadState
 from agents.core.values import Address, person_address
 from agents.llm.base import Model
 from bot.bootstrap import Bot, QueueAssignment, bootstrap
+from bot.channel_host import channels_by_scheme as plugin_channels
+from bot.channel_host import connect_plugins
 from bot.execution.embedded import EmbeddedBackend, EmbeddedWorker
 from bot.execution.heartbeat import ProcessHeartbeat
 from bot.execution.queue.backend import QueueBackend
@@ -23,7 +25,7 @@ from bot.services.ids import Clock, IdGenerator
 from bot.services.retry import Repeater
 from bot.services.roster import Roster
 from bot.services.threads import NewThread
-from channels.base import Capabilities, Channel, PullChannel
+from channels.base import Capabilities, Channel, Plugin, PullChannel
 from storage.database.database import Database
 from storage.event_store import events_after
 from storage.jobs import QUEUES
@@ -220,9 +222,10 @@ def _use_real_time(heartbeat: ProcessHeartbeat | None) -> ProcessHeartbeat | Non
 
 
 def _poll_often(bot: Bot) -> None:
-    """Poll the timer and delivery queues often: no notification arrives when the test's clock makes a job due."""
+    """Poll the queues with scheduled jobs often: no notification arrives when the test's clock makes a job due."""
     if isinstance(bot.backend, QueueBackend):
-        bot.backend.poll_intervals = POLL_INTERVAL_SECONDS | {"timer": FAST_POLL_SECONDS, "deliver": FAST_POLL_SECONDS}
+        fast = dict.fromkeys(("timer", "deliver", "input"), FAST_POLL_SECONDS)
+        bot.backend.poll_intervals = POLL_INTERVAL_SECONDS | fast
 
 
 def _stop_sweeper(bot: Bot) -> None:
@@ -242,6 +245,7 @@ async def running_bot(
     tool_call_recorder: ToolCallRecorder | None = None,
     rules: tuple[Rule, ...] = (),
     channels: Mapping[str, Channel | PullChannel] | None = None,
+    plugins: Mapping[str, Plugin] | None = None,
     id_prefix: str = "a",
     main_agent: Agent | None = None,
     roster: Roster | None = None,
@@ -251,7 +255,7 @@ async def running_bot(
 
     Open the same database again with another `id_prefix` to test a restart. The agent of every thread is
     `main_agent`, by default the helper; a `roster` replaces both. With `has_job_queue` the bot executes the jobs in the
-    database, otherwise it has an embedded worker.
+    database, otherwise it has an embedded worker. It processes the stored inputs of `plugins`.
     """
     clock, tool_call_recorder = clock or FakeClock(), tool_call_recorder or ToolCallRecorder()
     sequence = SequentialIds(id_prefix)
@@ -266,12 +270,13 @@ async def running_bot(
         database,
         roster,
         model,
-        channels or channels_by_scheme(),
+        {**(channels or channels_by_scheme()), **plugin_channels(plugins or {})},
         clock=bot_clock,
         ids=IdGenerator(sequence.new_id, sequence.new_code),
         sleep=clock.sleep,
         assignment=assignment,
     )
+    connect_plugins(bot, plugins or {})
     bot.heartbeat = _use_real_time(bot.heartbeat)
     commits: list[CommitResult] = []
     bot.engine.listeners.append(commits.append)
