@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 
+from pydantic import AwareDatetime
 from sqlalchemy import Connection, Select, bindparam, delete, func, select, text, update
 
+from agents.core.values import FrozenModel
 from storage.database.tables import RawInputRow, UtcTime
 
 _input = RawInputRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 
 MAX_UNFINISHED_ATTEMPTS = 5
 """Attempts in a row without an end after which an input is quarantined."""
+MAX_NAMED_INPUTS = 20
 RECENT_PERIOD = timedelta(hours=1)
 MAX_INDEXED_LENGTH = 200
 """Characters of a key or a group name; longer ones do not fit into an index page of PostgreSQL, so they are hashed."""
@@ -78,14 +81,20 @@ class StoredReply:
     created_at: datetime
 
 
-@dataclass(frozen=True)
-class QuarantinedInput:
+class QuarantinedInput(FrozenModel):
     """An input that could not be processed, and why."""
 
     id: str
     channel: str
     reason: str
-    received_at: datetime
+    received_at: AwareDatetime
+
+
+class Quarantine(FrozenModel):
+    """The number of quarantined inputs, and the newest of them, at most MAX_NAMED_INPUTS."""
+
+    count: int = 0
+    newest: tuple[QuarantinedInput, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -236,16 +245,14 @@ def end_reply(connection: Connection, input_id: str, state: str) -> None:
     connection.execute(update(_input).where(is_pending).values(reply_state=state))
 
 
-def list_quarantined(connection: Connection, limit: int) -> list[QuarantinedInput]:
-    """Return the last quarantined inputs, the newest first."""
-    query = select(_input.c.id, _input.c.channel, _input.c.reason, _input.c.received_at)
-    query = query.where(_input.c.state == "quarantined").order_by(_input.c.received_at.desc(), _input.c.id)
-    return [QuarantinedInput(*row) for row in connection.execute(query.limit(limit))]
-
-
-def count_quarantined(connection: Connection) -> int:
-    """Return the number of quarantined inputs."""
-    return connection.execute(select(func.count()).where(_input.c.state == "quarantined")).scalar_one()
+def load_quarantine(connection: Connection) -> Quarantine:
+    """Return the number of quarantined inputs and the newest of them."""
+    is_quarantined = _input.c.state == "quarantined"
+    query = select(_input.c.id, _input.c.channel, _input.c.reason, _input.c.received_at).where(is_quarantined)
+    rows = connection.execute(query.order_by(_input.c.received_at.desc(), _input.c.id).limit(MAX_NAMED_INPUTS))
+    newest = tuple(QuarantinedInput(**row) for row in rows.mappings())
+    count = connection.execute(select(func.count()).where(is_quarantined)).scalar_one()
+    return Quarantine(count=count, newest=newest)
 
 
 def delete_old(connection: Connection, processed_before: datetime, quarantined_before: datetime) -> None:

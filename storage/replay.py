@@ -18,6 +18,7 @@ from storage.codec import NEWER_BUILD_REASON, fold_readable
 from storage.database.database import Database
 from storage.database.tables import ThreadRow
 from storage.event_store import PAGE_SIZE, events_after, list_thread_states, parse_stored_state, projection
+from storage.raw_inputs import Quarantine
 
 _thread = ThreadRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 
@@ -143,6 +144,12 @@ class ThreadScan(FrozenModel):
         if state.active_agent not in agents and state.status not in _ENDED:
             return {"without_agent": self.without_agent.plus(state.thread_id, state.active_agent)}
         return {}
+
+
+class ServerScan(ThreadScan):
+    """Result of a scan by the server that has the database: threads that cannot continue, and quarantined inputs."""
+
+    quarantine: Quarantine = Quarantine()
 
 
 def scan_threads(connection: Connection, agents: Collection[str]) -> ThreadScan:

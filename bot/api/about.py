@@ -7,7 +7,8 @@ from bot.api.auth import Caller, require_scope
 from bot.api.context import Context
 from bot.api.errors import error_responses
 from bot.config.environment import TokenScope
-from storage.replay import ThreadScan, scan_database
+from storage.raw_inputs import load_quarantine
+from storage.replay import ServerScan, scan_database
 
 router = APIRouter(tags=["about"])
 
@@ -59,10 +60,12 @@ async def show_caller(caller: Caller) -> CallerView:
 
 
 @router.get("/doctor", responses=error_responses(403), dependencies=[require_scope("admin")])
-async def scan_threads(context: Context) -> ThreadScan:
-    """Count the newest threads that cannot continue, and name some of them.
+async def scan_threads(context: Context) -> ServerScan:
+    """Count the newest threads that cannot continue and the inputs that could not be processed, and name some of them.
 
     Among the newest 5,000, count those that this version cannot read and those whose agent is missing, and name at
-    most five of each.
+    most five of each. Of the inputs, the newest 20 are named.
     """
-    return await scan_database(context.bot.engine.database, context.bot.roster.agents)
+    database = context.bot.engine.database
+    scan = await scan_database(database, context.bot.roster.agents)
+    return ServerScan(**dict(scan), quarantine=await database.read(load_quarantine))

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, exc, make_url, text
 from agents.core.errors import HandrailError, StoreUnavailable
 from bot.config.database import database_revision, database_url, is_locked, temporary_engine
 from bot.config.settings import Settings
+from bot.doctor.inputs import quarantine_findings
 from bot.doctor.processes import backlog_finding, process_findings, queue_findings, stalled_job_finding
 from bot.doctor.threads import thread_findings
 from bot.services.ids import utc_now
@@ -20,6 +21,7 @@ from storage.database.schema import HEAD_REVISION, read_revision_in
 from storage.database.sqlite import sqlite_path
 from storage.jobs.queue import QueueStats, StalledJob, list_stalled_jobs, queue_stats
 from storage.processes import ProcessStatus, list_processes
+from storage.raw_inputs import Quarantine, load_quarantine
 from storage.replay import ThreadScan, scan_threads
 from storage.schedule import Backlog, load_backlog
 
@@ -49,6 +51,7 @@ def _check_sqlite(url: str, agent_names: Collection[str]) -> Iterator[Finding]:
     if sqlite_path(url).exists() and not is_locked(url) and database_revision(url) == HEAD_REVISION:
         with temporary_engine(url) as engine, engine.connect() as connection:
             yield from thread_findings(scan_threads(connection, agent_names))
+            yield from quarantine_findings(load_quarantine(connection))
 
 
 def _sqlite_finding(url: str) -> Finding:
@@ -83,12 +86,13 @@ class _DatabaseInfo:
 
 @dataclass(frozen=True)
 class _WorkSnapshot:
-    """Processes, queues and threads of the database, all read in one transaction."""
+    """Processes, queues, threads and quarantined inputs of the database, all read in one transaction."""
 
     processes: list[ProcessStatus]
     queue_stats: list[QueueStats]
     backlog: Backlog
     scan: ThreadScan
+    quarantine: Quarantine
 
 
 def check_postgres(
@@ -104,6 +108,7 @@ def check_postgres(
         yield stalled_job_finding(stalled)
         yield backlog_finding(work.backlog, now)
         yield from thread_findings(work.scan)
+        yield from quarantine_findings(work.quarantine)
 
 
 async def _inspect_with_timeout(
@@ -139,7 +144,8 @@ def _read_state(connection: Connection, agent_names: Collection[str]) -> tuple[_
     if info.revision != HEAD_REVISION:
         return info, None
     processes, backlog = list_processes(connection), load_backlog(connection)
-    return info, _WorkSnapshot(processes, queue_stats(connection), backlog, scan_threads(connection, agent_names))
+    scan, quarantine = scan_threads(connection, agent_names), load_quarantine(connection)
+    return info, _WorkSnapshot(processes, queue_stats(connection), backlog, scan, quarantine)
 
 
 def _database_finding(url: str, info: _DatabaseInfo) -> Finding:

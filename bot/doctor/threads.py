@@ -7,9 +7,10 @@ from pydantic import ValidationError
 
 from agents.core.errors import HandrailError
 from agents.core.visible_text import escape_hidden_characters
+from bot.doctor.inputs import quarantine_findings
 from channels.abilities import Finding
 from channels.terminal.client import TerminalClient, api_path
-from storage.replay import MAX_SCANNED, AffectedThreads, ThreadScan
+from storage.replay import MAX_SCANNED, AffectedThreads, ServerScan, ThreadScan
 
 
 def thread_findings(scan: ThreadScan) -> Iterator[Finding]:
@@ -21,18 +22,22 @@ def thread_findings(scan: ThreadScan) -> Iterator[Finding]:
 
 
 def thread_findings_of_server(client: TerminalClient) -> Iterator[Finding]:
-    """Yield the same findings, read from a server that has locked the database.
+    """Yield the same findings, also those about inputs, read from a server that has locked the database.
 
     Yield a warning if the token lacks the scope, and nothing if the server gives no usable answer.
     """
     scan = asyncio.run(_fetch_scan(client))
-    yield from () if scan is None else (scan,) if isinstance(scan, Finding) else thread_findings(scan)
+    if isinstance(scan, Finding):
+        yield scan
+    elif scan is not None:
+        yield from thread_findings(scan)
+        yield from quarantine_findings(scan.quarantine)
 
 
-async def _fetch_scan(client: TerminalClient) -> ThreadScan | Finding | None:
+async def _fetch_scan(client: TerminalClient) -> ServerScan | Finding | None:
     async with client:
         try:
-            return ThreadScan.model_validate(await client.get(api_path("doctor")))
+            return ServerScan.model_validate(await client.get(api_path("doctor")))
         except (HandrailError, ValidationError) as error:
             if getattr(error, "code", "") != "missing_scope":
                 return None

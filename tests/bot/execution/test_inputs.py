@@ -18,7 +18,7 @@ from channels.base import Plugin, Runtime
 from channels.inbound import Arrival, InboundMessage, Sender
 from channels.stored_input import InputReply, InputResult, RawInput, StoredInput
 from storage.database.database import Database
-from storage.raw_inputs import MAX_UNFINISHED_ATTEMPTS, InputGroup, list_quarantined
+from storage.raw_inputs import MAX_UNFINISHED_ATTEMPTS, InputGroup, load_quarantine
 from tests.bot.conftest import on_every_setup
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.bot import BotHarness, RecordingChannel
@@ -195,7 +195,7 @@ async def test_input_that_ended_its_process_five_times_is_quarantined(database: 
     pager, again = Pager(), Database.open(database.url)
     async with running_bot(again, plugins=pager.plugins, id_prefix="b", clock=harness.clock):
         await wait_for_states(again, one="quarantined", two="processed")
-        (quarantined,) = await again.read(lambda connection: list_quarantined(connection, 9))
+        (quarantined,) = (await again.read(load_quarantine)).newest
     assert pager.keys == ["two"]
     assert quarantined.reason == "processing ended without a result 5 times"
 
