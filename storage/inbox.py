@@ -69,12 +69,8 @@ _conversation = ConversationRow.__table__  # type: ignore[attr-defined]  # SQLMo
 
 _INSERT_CONVERSATION = InsertRow("conversation", ("channel", "place", "thread_id"))
 _INSERT_FREE_KEY = InsertRow("conversation", ("channel", "place", "thread_id", "address", "at"), skips_existing=True)
-_FIND = (
-    select(_conversation.c.thread_id)
-    .where(
-        _conversation.c.channel == bindparam("channel"), _conversation.c.place.in_(bindparam("keys", expanding=True))
-    )
-    .limit(1)
+_FIND = select(_conversation.c.place, _conversation.c.thread_id).where(
+    _conversation.c.channel == bindparam("channel"), _conversation.c.place.in_(bindparam("keys", expanding=True))
 )
 
 
@@ -85,9 +81,10 @@ def link_conversation(writes: WriteBatch, channel: str, conversation_keys: Seque
 
 
 def find_linked_thread(connection: Connection, channel: str, conversation_keys: Sequence[str]) -> str | None:
-    """Return the id of the thread that is linked to any of the keys, or None."""
-    found: str | None = connection.execute(_FIND, {"channel": channel, "keys": list(conversation_keys)}).scalar()
-    return found
+    """Return the id of the thread that is linked to the first of the keys with a thread, or None."""
+    rows = connection.execute(_FIND, {"channel": channel, "keys": list(conversation_keys)})
+    threads: dict[str, str] = {row.place: row.thread_id for row in rows}
+    return next((threads[key] for key in conversation_keys if key in threads), None)
 
 
 def link_free_keys(

@@ -139,6 +139,26 @@ async def test_services_are_started_and_stopped_once(harness: BotHarness) -> Non
     assert [service.calls for service in services] == [["start", "stop"]] * 2
 
 
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ({}, [["start"], []]),
+        ({"has_listeners": True}, [["start"], ["start"]]),
+        ({"has_services": False, "has_listeners": True}, [[], ["start"]]),
+    ],
+    ids=["web", "up", "smtp"],
+)
+async def test_listeners_are_started_where_they_are_wanted(
+    harness: BotHarness, parts: dict[str, bool], expected: list[list[str]]
+) -> None:
+    service, listener = RecordingService(), RecordingService()
+    plugin = Plugin(RecordingChannel("pager"), services=(service,), listeners=(listener,))
+    host = ChannelHost({"pager": plugin}, BotRuntime(harness.bot), **parts)
+    await host.start()
+    assert [service.calls, listener.calls] == expected
+    await host.stop()
+
+
 async def test_failed_start_leaves_the_service_out(harness: BotHarness, caplog: pytest.LogCaptureFixture) -> None:
     broken, working = RecordingService(start_error=ValueError("a secret")), RecordingService()
     host = ChannelHost({"pager": plugin_with(broken), "fax": plugin_with(working)}, BotRuntime(harness.bot))
