@@ -74,7 +74,7 @@ def _card_posted_notices(state: ThreadState, event: RequestShown, people: People
 
 
 def _card_undeliverable_events(state: ThreadState, event: MessageUndeliverable, people: People) -> Iterator[KnownEvent]:
-    """Yield the notice about a card that was not delivered, and the next step if nobody was reached by this one."""
+    """Yield the notice about a card that was not delivered, and the next step if this one reached no person."""
     request = state.get_request(_undelivered_request_id(state, event) or "")
     if request is None or request.status != "open":
         return

@@ -64,7 +64,7 @@ async def scan_threads(context: Context) -> ServerScan:
     """Count the newest threads that cannot continue and the inputs that could not be processed, and name some of them.
 
     Among the newest 5,000, count those that this version cannot read and those whose agent is missing, and name at
-    most five of each. Of the inputs, the newest 20 are named.
+    most five of each. At most 20 inputs are named, the newest.
     """
     database = context.bot.engine.database
     scan = await scan_database(database, context.bot.roster.agents)

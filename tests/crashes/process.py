@@ -59,6 +59,7 @@ from tests.crashes.fault_injection import (
     KillingMiddleware,
     StoppedTimerService,
 )
+from tests.crashes.input_processing import faulty_pager_plugin
 from tests.crashes.journals import Journals
 from tests.crashes.kill_points import KillPoint
 from tests.crashes.slack_fault_injection import killing_slack_plugin
@@ -141,7 +142,7 @@ def _build_bot(role: ProcessRole, options: argparse.Namespace) -> tuple[Bot, Kil
     now, sleep = _offset_clock(timedelta(seconds=options.clock_offset))
     clock = Clock(now=now)
     channels = {**channels_by_scheme(), PagerChannel.scheme: PagerChannel(journals, kill_point)}
-    plugins = {}
+    plugins = {"pager": faulty_pager_plugin(channels["pager"], kill_point)}
     if options.slack:
         plugins["slack"] = killing_slack_plugin(options.slack, clock, sleep, kill_point, is_socket_mode=options.socket)
         channels["slack"] = cast("Channel", plugins["slack"].channel)

@@ -1,4 +1,4 @@
-"""Messages that bounce: the card or reply counts as not delivered, and somebody else is asked or told in its commit."""
+"""Messages that bounce: the same commit records it and sends the card or reply to another address."""
 
 from agents.core.events import MessageUndeliverable, NoticeGiven
 from agents.core.policy import ApprovalTerms, EscalationStep, Rule
