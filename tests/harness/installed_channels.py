@@ -53,6 +53,42 @@ def build(settings):
     return Plugin(PagerChannel(), endpoints=endpoints, doctor_checks=doctor_checks)
 '''
 
+LISTENING_PAGER_SOURCE = f"""{PAGER_SOURCE}
+
+import asyncio
+
+from channels.stored_input import InputResult, RawInput
+
+
+class LineListener:
+    async def start(self, runtime):
+        self.server = await asyncio.start_server(lambda *streams: self.store_lines(runtime, *streams), "127.0.0.1", 0)
+        print(f"pager listens on {{self.server.sockets[0].getsockname()[1]}};", flush=True)
+
+    async def stop(self):
+        self.server.close()
+
+    async def store_lines(self, runtime, reader, writer):
+        line = await reader.readline()
+        is_new = await runtime.receiver.store_input(
+            RawInput("pager", line.hex(), "ward7", runtime.now(), {{}}, line)
+        )
+        writer.write(b"new" if is_new else b"known")
+        writer.close()
+
+
+async def process_line(stored, runtime):
+    source = Address("pager:ward7")
+    arrival = Arrival("pager", (stored.raw.key,), Sender((source,)), source, runtime.now())
+    await runtime.receiver.post_message(InboundMessage(arrival, stored.raw.content.decode().strip()))
+    return InputResult("processed")
+
+
+def build(settings):
+    return Plugin(PagerChannel(), listeners=(LineListener(),), process_input=process_line)
+"""
+"""Source of a pager channel that also listens on a port of its own: it stores each line and answers new or known."""
+
 
 def install_channel(folder: Path, name: str, source: str, *, entry_point: str | None = None) -> None:
     """Write a distribution with one package, `handrail_NAME`, and an entry point named `NAME` for it."""

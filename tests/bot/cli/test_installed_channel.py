@@ -1,13 +1,16 @@
 """`handrail` with channels of other distributions."""
 
 import os
+import re
+import socket
 from collections.abc import Mapping
 
 import httpx2
 import pytest
 
-from tests.harness.cli import ROOT, CliFolder
-from tests.harness.installed_channels import PAGER_SOURCE, install_channel
+from tests.harness.cli import ROOT, CliFolder, InteractiveProcess
+from tests.harness.installed_channels import LISTENING_PAGER_SOURCE, PAGER_SOURCE, install_channel
+from tests.harness.time_limits import WAIT_TIMEOUT_SECONDS
 
 PATH = "/channels/pager/messages"
 PEOPLE = """\
@@ -55,6 +58,44 @@ def test_installed_channel_takes_messages_and_replies(folder, search_path):
         found = {finding["name"]: finding for finding in run("doctor", "--json", **search_path).json}
     assert found["pager"]["told"] == f"answers at http://localhost:{server.port}"
     assert found["broken"]["state"] == "problem"
+
+
+@pytest.fixture
+def listening_folder(folder: CliFolder, postgres_url: str) -> CliFolder:
+    """Return a folder on PostgreSQL in which a pager channel with a listener is installed."""
+    install_channel(folder.path / "site", "pager", LISTENING_PAGER_SOURCE)
+    (folder.path / "handrail.toml").write_text(PEOPLE)
+    search_path = os.pathsep.join(map(str, (ROOT, folder.path / "site")))
+    return CliFolder(folder.path, {"DATABASE_URL": postgres_url, "PYTHONPATH": search_path, "SMTP_LISTEN": ""})
+
+
+def send_line(process: InteractiveProcess, text: str) -> bytes:
+    """Send a line to the port that the pager listens on, and return the answer."""
+    port = re.search(r"pager listens on (\d+);", process.wait_for_output("pager listens on"))
+    assert port is not None
+    with socket.create_connection(("127.0.0.1", int(port[1])), WAIT_TIMEOUT_SECONDS) as connection:
+        connection.sendall(text.encode() + b"\n")
+        return connection.makefile("rb").read()
+
+
+def test_smtp_process_stores_inputs_and_a_worker_processes_them(listening_folder):
+    with listening_folder.start("smtp") as smtp, listening_folder.start("web", "--port", "0") as web:
+        smtp.wait_for_output("smtp receives for")
+        assert [send_line(smtp, "what is deployed") for _ in range(2)] == [b"new", b"known"]
+        with listening_folder.start("worker") as worker:
+            worker.wait_for_output("pager:ward7: production is")
+            assert worker.stop() == 0
+        web.wait_for_output("Handrail is at")
+        assert "pager listens" not in web.output
+        assert (smtp.stop(), web.stop()) == (0, 0)
+
+
+def test_single_process_listens_and_processes_inputs(listening_folder):
+    with listening_folder.start("up", "--port", "0", DATABASE_URL="sqlite:///.handrail/handrail.db") as up:
+        up.wait_for_output("Handrail is at")
+        assert send_line(up, "what is deployed") == b"new"
+        up.wait_for_output("pager:ward7: production is")
+        assert up.stop() == 0
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ MAX_SHUTDOWN_SECONDS = 10.0
 ROLE_OPTIONS = {"web": ("--port", "0"), "worker": (), "clock": ()}
 READY_TEXTS = {
     "web": "Handrail is at http://127.0.0.1:",
-    "worker": "worker takes jobs of advance, deliver, timer, 32 of each at once",
+    "worker": "worker takes jobs of advance, deliver, timer, input, 32 of each at once",
     "clock": "clock takes jobs of timer, 32 of each at once",
 }
 
@@ -54,18 +54,24 @@ def test_role_prints_what_it_does_and_stops_in_time(postgres_folder, role):
         assert time.monotonic() - stop_started < promised_seconds(MAX_SHUTDOWN_SECONDS)
 
 
-@pytest.mark.parametrize("role", slow_after_first(ROLE_OPTIONS))
+def test_smtp_without_a_listener_says_what_to_set(postgres_folder):
+    refused = postgres_folder.run("smtp", SMTP_LISTEN="", LMTP_LISTEN="")
+    assert refused.exit_code == 1
+    assert "no channel listens on a port here: set SMTP_LISTEN or LMTP_LISTEN" in refused.err
+
+
+@pytest.mark.parametrize("role", slow_after_first((*ROLE_OPTIONS, "smtp")))
 def test_role_refuses_sqlite_and_suggests_up(folder, role):
-    refused = folder.run(role, *ROLE_OPTIONS[role])
+    refused = folder.run(role, *ROLE_OPTIONS.get(role, ()))
     assert refused.exit_code == 1
     assert f"SQLite is for one process: `handrail {role}` cannot share it with others" in refused.err
     assert "`handrail up`" in refused.err
     assert not (folder.path / ".handrail" / "handrail.db").exists()
 
 
-@pytest.mark.parametrize("role", slow_after_first(ROLE_OPTIONS))
+@pytest.mark.parametrize("role", slow_after_first((*ROLE_OPTIONS, "smtp")))
 def test_role_refuses_a_database_that_is_not_migrated(folder, empty_database_url, role):
-    refused = folder.run(role, *ROLE_OPTIONS[role], DATABASE_URL=empty_database_url)
+    refused = folder.run(role, *ROLE_OPTIONS.get(role, ()), DATABASE_URL=empty_database_url)
     assert refused.exit_code == 1
     assert f"the database is at revision none and needs {HEAD_REVISION}: run `handrail migrate`" in refused.err
     assert folder.run("migrate", "--json", DATABASE_URL=empty_database_url).json == {
@@ -74,7 +80,7 @@ def test_role_refuses_a_database_that_is_not_migrated(folder, empty_database_url
     }
 
 
-@pytest.mark.parametrize("command", slow_after_first(["up", *ROLE_OPTIONS, "migrate"]))
+@pytest.mark.parametrize("command", slow_after_first(["up", *ROLE_OPTIONS, "smtp", "migrate"]))
 def test_database_of_a_newer_version_is_refused_and_unchanged(postgres_folder, postgres_url, command):
     engine = create_database_engine(postgres_url)
     with engine.begin() as connection:
@@ -136,7 +142,7 @@ def test_up_migrates_and_runs_on_postgresql(folder, empty_database_url):
         assert server.process.stop() == 0
 
 
-@pytest.mark.parametrize("command", slow_after_first(["up", *ROLE_OPTIONS, "migrate"]))
+@pytest.mark.parametrize("command", slow_after_first(["up", *ROLE_OPTIONS, "smtp", "migrate"]))
 def test_unreachable_database_is_reported_without_its_password(folder, command):
     url = "postgresql://bot:correct-horse-battery@127.0.0.1:1/handrail"
     refused = folder.run(command, *ROLE_OPTIONS.get(command, ()), DATABASE_URL=url)
