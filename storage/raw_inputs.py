@@ -18,9 +18,8 @@ from storage.database.tables import RawInputRow, UtcTime
 
 _input = RawInputRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 
-MAX_UNFINISHED_ATTEMPTS = 5
-"""Attempts in a row without an end after which an input is quarantined."""
 MAX_NAMED_INPUTS = 20
+MAX_LISTED = 1000
 RECENT_PERIOD = timedelta(hours=1)
 MAX_INDEXED_LENGTH = 200
 """Characters of a key or a group name; longer ones do not fit into an index page of PostgreSQL, so they are hashed."""
@@ -64,10 +63,14 @@ class NewInput:
 
 @dataclass(frozen=True)
 class ClaimedInput:
-    """An input that a process has begun to process. `attempt` counts from 1; `recent_count` is for its group."""
+    """An input that a process has begun to process.
+
+    `attempt` counts from 1. `unfinished_attempts` of those just before it had no end. `recent_count` is for its group.
+    """
 
     stored: NewInput
     attempt: int
+    unfinished_attempts: int
     recent_count: int
 
 
@@ -135,24 +138,18 @@ def store(connection: Connection, new: NewInput) -> bool:
 def claim_next(connection: Connection, group: InputGroup, now: datetime) -> ClaimedInput | datetime | None:
     """Begin an attempt with the oldest unprocessed input of the group.
 
-    Return the time of its next attempt if that is later than `now`, and None if the group has no such input. An input
-    with MAX_UNFINISHED_ATTEMPTS is quarantined, and the next one is claimed.
+    Return the time of its next attempt if that is later than `now`, and None if the group has no such input.
     """
-    while True:
-        row = connection.execute(_SELECT_OLDEST, {"channel": group.channel, "group_name": group.name}).first()
-        if row is None:
-            return None
-        if row.next_attempt_at is not None and row.next_attempt_at > now:
-            next_attempt_at: datetime = row.next_attempt_at
-            return next_attempt_at
-        if row.unfinished_attempts < MAX_UNFINISHED_ATTEMPTS:
-            break
-        reason = f"processing ended without a result {row.unfinished_attempts} times"
-        finish(connection, row.id, row.attempts, AttemptEnd("quarantined", reason, now))
-    changed = {"attempts": row.attempts + 1, "unfinished_attempts": row.unfinished_attempts + 1}
-    connection.execute(update(_input).where(_input.c.id == row.id).values(next_attempt_at=None, **changed))
+    row = connection.execute(_SELECT_OLDEST, {"channel": group.channel, "group_name": group.name}).first()
+    if row is None:
+        return None
+    if row.next_attempt_at is not None and row.next_attempt_at > now:
+        next_attempt_at: datetime = row.next_attempt_at
+        return next_attempt_at
+    counts = {"attempts": row.attempts + 1, "unfinished_attempts": row.unfinished_attempts + 1}
+    connection.execute(update(_input).where(_input.c.id == row.id).values(next_attempt_at=None, **counts))
     stored = NewInput(row.id, row.key, group, json.loads(row.metadata), row.received_at, row.content)
-    return ClaimedInput(stored, row.attempts + 1, count_recent(connection, stored))
+    return ClaimedInput(stored, row.attempts + 1, row.unfinished_attempts, count_recent(connection, stored))
 
 
 def count_recent(connection: Connection, stored: NewInput) -> int:
@@ -209,11 +206,11 @@ def _reply_values(connection: Connection, channel: str, reply: str, key: str) ->
 
 
 def list_unprocessed(connection: Connection, before: datetime | None = None) -> list[tuple[str, InputGroup]]:
-    """Return the ids and groups of unprocessed inputs, oldest first: all, or those due that arrived before then."""
+    """Return the ids and groups of unprocessed inputs, oldest first: all, or MAX_LISTED that were due before then."""
     query = select(_input.c.id, _input.c.channel, _input.c.group_name).where(_input.c.state == "stored")
     if before is not None:
         is_due = _input.c.next_attempt_at.is_(None) | (_input.c.next_attempt_at < before)
-        query = query.where(_input.c.received_at < before, is_due)
+        query = query.where(_input.c.received_at < before, is_due).limit(MAX_LISTED)
     rows = connection.execute(query.order_by(_input.c.received_at, _input.c.id))
     return [(row.id, InputGroup(row.channel, row.group_name)) for row in rows]
 

@@ -49,10 +49,12 @@ class InputRunner:
             claimed = await self.inputs.claim_next(group)
             if not isinstance(claimed, StoredInput):
                 return claimed
-            await self._process(claimed)
+            await self._process(claimed, stop_event)
         return None
 
-    async def _process(self, stored: StoredInput) -> None:
+    async def _process(self, stored: StoredInput, stop_event: asyncio.Event) -> None:
+        """Make one attempt and record its end. While the database is unavailable, only the recording is retried."""
+        record: Callable[[], Awaitable[None]]
         try:
             async with asyncio.timeout(PROCESSING_TIMEOUT_SECONDS):
                 result = await self._call_plugin(stored)
@@ -61,33 +63,19 @@ class InputRunner:
                 await self.inputs.release(stored)
             raise
         except Permanent as error:
-            result = InputResult("quarantined", error.code.replace("_", " "))
+            record = partial(self.inputs.finish, stored, InputResult("quarantined", error.code.replace("_", " ")))
         except Exception as error:  # noqa: BLE001 - an input that cannot be processed must not stop the others
-            await self._handle_failure(stored, error)
-            return
-        if await self.inputs.finish(stored, result) and result.state == "quarantined":
-            log(LogEvent.INPUT_QUARANTINED, level="warning", channel=stored.raw.channel, key=stored.id)
+            record = _record_failure(self.inputs, stored, error)
+        else:
+            record = partial(self.inputs.finish, stored, result)
+        on_error = partial(_log_failed_group, InputGroup(stored.raw.channel, stored.raw.group))
+        await self.repeater.retry(record, stop_event, on_error=on_error, errors=Retryable)
 
     async def _call_plugin(self, stored: StoredInput) -> InputResult:
         process = self.processors.get(stored.raw.channel)
         if process is None:
             raise Unavailable(f"no channel in this process is called {stored.raw.channel}")
         return await process(stored)
-
-    async def _handle_failure(self, stored: StoredInput, error: Exception) -> None:
-        """Try the input again later. An unexpected error counts as an attempt without an end, as a crash does."""
-        is_expected = isinstance(error, Retryable)
-        log(
-            LogEvent.INPUT_RETRIED,
-            level="warning" if is_expected else "error",
-            channel=stored.raw.channel,
-            key=stored.id,
-            attempt=stored.attempt,
-            error=error,
-            trace=None if is_expected else error,
-        )
-        retry_after = error.retry_after if isinstance(error, Retryable) else None
-        await self.inputs.retry(stored, retry_after, is_expected=is_expected)
 
     async def send_reply(self, input_id: str, *, may_have_been_sent: bool) -> None:
         """Send the pending reply to an input, if there is one. Raises Retryable when its channel is unavailable."""
@@ -122,6 +110,25 @@ class InputRunner:
             if limit is not None and self.repeater.clock.now() - created_at >= timedelta(seconds=limit):
                 raise Permanent(str(error)) from error
             raise
+
+
+def _record_failure(inputs: InputService, stored: StoredInput, error: Exception) -> Callable[[], Awaitable[None]]:
+    """Return the recording of a failed attempt: the input is tried again later.
+
+    An unexpected error counts as an attempt without an end, as a crash does.
+    """
+    is_expected = isinstance(error, Retryable)
+    log(
+        LogEvent.INPUT_RETRIED,
+        level="warning" if is_expected else "error",
+        channel=stored.raw.channel,
+        key=stored.id,
+        attempt=stored.attempt,
+        error=error,
+        trace=None if is_expected else error,
+    )
+    retry_after = error.retry_after if isinstance(error, Retryable) else None
+    return partial(inputs.retry, stored, retry_after, is_expected=is_expected)
 
 
 MAX_CONCURRENT_GROUPS = 4

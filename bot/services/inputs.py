@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from agents.core.values import Address
 from agents.core.visible_text import escape_and_truncate
+from bot.log import LogEvent, log
 from bot.services.ids import Clock, IdGenerator
 from bot.services.retry import next_retry_at
 from channels.stored_input import InputReply, InputResult, RawInput, StoredInput, ThreadContext
@@ -19,6 +20,8 @@ from storage.jobs import Job, defer_on
 from storage.raw_inputs import AttemptEnd, ClaimedInput, InputGroup, NewInput, StoredReply
 
 MAX_BACK_OFF_SECONDS = 900.0
+MAX_UNFINISHED_ATTEMPTS = 5
+"""Attempts in a row without an end after which an input is quarantined."""
 RETRY_PERIOD = timedelta(hours=24)
 """Time after its arrival during which an input is tried again; then it is quarantined."""
 MAX_REASON_LENGTH = 200
@@ -70,16 +73,23 @@ class InputService:
     async def claim_next(self, group: InputGroup) -> StoredInput | datetime | None:
         """Begin an attempt with the next input of the group. Return when it is due if that is later; None without one.
 
-        Raises StoreUnavailable.
+        An input with MAX_UNFINISHED_ATTEMPTS is quarantined, and the next one is claimed. Raises StoreUnavailable.
         """
-        claim = partial(raw_inputs.claim_next, group=group, now=self.clock.now())
-        claimed = await self.database.transaction(claim)
-        return _to_stored_input(claimed) if isinstance(claimed, ClaimedInput) else claimed
+        while True:
+            claim = partial(raw_inputs.claim_next, group=group, now=self.clock.now())
+            claimed = await self.database.transaction(claim)
+            if not isinstance(claimed, ClaimedInput):
+                return claimed
+            stored = _to_stored_input(claimed)
+            if claimed.unfinished_attempts < MAX_UNFINISHED_ATTEMPTS:
+                return stored
+            reason = f"processing ended without a result {claimed.unfinished_attempts} times"
+            await self.finish(stored, InputResult("quarantined", reason))
 
-    async def finish(self, stored: StoredInput, result: InputResult) -> bool:
+    async def finish(self, stored: StoredInput, result: InputResult) -> None:
         """End the processing, and store the reply in the same transaction. Raises StoreUnavailable.
 
-        Return False if another process has claimed the input meanwhile; nothing is recorded then.
+        Nothing is recorded if another process has claimed the input meanwhile.
         """
         reply = result.reply
         end = AttemptEnd(
@@ -98,8 +108,15 @@ class InputService:
             return is_recorded, has_reply
 
         on_commit = partial(self._notify_reply, stored.id)
-        outcome: tuple[bool, bool] = await self.database.transaction(finish_and_defer, on_commit)
-        return outcome[0]
+        is_recorded, _ = await self.database.transaction(finish_and_defer, on_commit)
+        if is_recorded and result.state == "quarantined":
+            log(
+                LogEvent.INPUT_QUARANTINED,
+                level="warning",
+                channel=stored.raw.channel,
+                key=stored.id,
+                reason=end.reason,
+            )
 
     def _notify_reply(self, input_id: str, outcome: tuple[bool, bool]) -> None:
         for listener in self.reply_listeners if outcome[1] else ():

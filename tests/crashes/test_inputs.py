@@ -7,10 +7,9 @@ import pytest
 from sqlalchemy import text
 
 from bot.services.ids import utc_now
-from bot.services.inputs import InputService
+from bot.services.inputs import MAX_UNFINISHED_ATTEMPTS, InputService
 from channels.stored_input import RawInput
 from storage.database.database import Database
-from storage.raw_inputs import MAX_UNFINISHED_ATTEMPTS
 from tests.crashes.input_processing import REPLY_ONLY
 from tests.crashes.kill_points import KillPoint
 from tests.crashes.process_pool import wait_until

@@ -3,22 +3,25 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from agents.core.errors import InvalidInput, Unavailable
+from agents.core.errors import InvalidInput, StoreUnavailable, Unavailable
 from agents.core.steps import DoneForNow
 from agents.core.values import Address
 from bot.execution.backend import INPUT_RETENTION, QUARANTINE_RETENTION, run_cleanup
-from bot.services.inputs import RETRY_PERIOD
+from bot.execution.inputs import InputRunner
+from bot.services.ids import Clock
+from bot.services.inputs import MAX_UNFINISHED_ATTEMPTS, RETRY_PERIOD, InputService
+from bot.services.retry import Repeater
 from channels.base import Plugin, Runtime
 from channels.inbound import Arrival, InboundMessage, Sender
 from channels.stored_input import InputReply, InputResult, RawInput, StoredInput
 from storage.database.database import Database
-from storage.raw_inputs import MAX_UNFINISHED_ATTEMPTS, InputGroup, load_quarantine
+from storage.raw_inputs import InputGroup, load_quarantine
 from tests.bot.conftest import on_every_setup
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.bot import BotHarness, RecordingChannel
@@ -219,6 +222,36 @@ async def test_temporary_error_ends_the_count_of_unexpected_ones(database: Datab
         for count in range(2, len(errors) + 2):
             await advance_until_called(harness, pager, count, seconds=900)
         await wait_for_states(database, one="processed")
+
+
+@dataclass
+class FailingDatabase:
+    """Database whose commits fail where `is_available` has False."""
+
+    wrapped: Database
+    is_available: list[bool]
+
+    async def transaction(self, function: Any, on_commit: Any = None) -> Any:
+        if self.is_available and not self.is_available.pop(0):
+            raise StoreUnavailable
+        return await self.wrapped.transaction(function, on_commit)
+
+
+@pytest.mark.parametrize("error", [None, Unavailable("no DNS")], ids=["result", "error"])
+async def test_database_that_is_away_does_not_count_as_a_crash(database: Database, error: Exception | None) -> None:
+    pager, waits = Pager({"one": fail_with(*filter(None, [error]))}), list[datetime | None]()
+
+    async def record_wait(at: datetime | None, wake_event: asyncio.Event) -> None:
+        waits.append(at)
+
+    failing = FailingDatabase(database, [True, True, *[False] * 9])
+    inputs = InputService(failing)  # type: ignore[arg-type]  # it has the part of the database that is used
+    runner = InputRunner(inputs, {}, Repeater(Clock(), record_wait))
+    runner.processors["pager"] = lambda stored: pager.plugins["pager"].process_input(stored, None)
+    await inputs.store(RawInput("pager", "one", "ward7", datetime.now(UTC), {}, b""))
+    await runner.process_group(InputGroup("pager", "ward7"), asyncio.Event())
+    assert (pager.keys, len(waits)) == (["one"], 9)
+    assert (await read_rows(database))["one"].state == ("processed" if error is None else "stored")
 
 
 async def test_permanent_error_quarantines_an_input_at_once(database: Database, running_bot) -> None:
