@@ -140,15 +140,19 @@ async def test_stored_input_is_processed_once_with_its_content(database: Databas
 
 @on_every_setup
 async def test_inputs_of_a_group_are_processed_oldest_first(database: Database, running_bot) -> None:
-    pager = Pager()
-    async with running_bot(database, plugins={}) as harness:
-        for key, age in (("late", 1), ("early", 3), ("middle", 2)):
+    async def wait_for_others(stored: StoredInput, runtime: Runtime) -> InputResult:
+        async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
+            await are_stored.wait()
+        return InputResult("processed")
+
+    are_stored, pager = asyncio.Event(), Pager({"first": wait_for_others})
+    async with running_bot(database, plugins=pager.plugins) as harness:
+        for key, age in (("first", 4), ("late", 1), ("early", 3), ("middle", 2)):
             await store(harness, key, seconds_ago=age)
-        harness.bot.input_runner.processors["pager"] = lambda stored: pager.plugins["pager"].process_input(stored, None)
-        harness.clock.advance(hours=1)
+        are_stored.set()
         await wait_for_states(database, late="processed", early="processed", middle="processed")
-    assert pager.keys == ["early", "middle", "late"]
-    assert [call.recent_count for call in pager.calls] == [1, 2, 3]
+    assert pager.keys == ["first", "early", "middle", "late"]
+    assert [call.recent_count for call in pager.calls] == [1, 2, 3, 4]
 
 
 @on_every_setup
@@ -288,7 +292,7 @@ async def test_reply_is_sent_once_per_limit_key(database: Database, running_bot)
     keys = ("one", "two", "three")
     pager = Pager(dict(zip(keys, map(reply_with, ("day 1", "day 1", "day 2\0")), strict=True)))
     async with running_bot(database, plugins=pager.plugins) as harness:
-        for age, key in enumerate(reversed(keys)):
+        for age, key in zip((3, 2, 1), keys, strict=True):
             await store(harness, key, seconds_ago=age)
         await wait_for_states(database, one="processed", two="processed", three="processed")
         await wait_for_reply(database, "one", "sent")
@@ -349,6 +353,7 @@ async def test_pending_reply_of_an_earlier_process_may_have_been_sent(database: 
     async with running_bot(database, plugins=pager.plugins, id_prefix="a") as harness:
         await store(harness, "one")
         await harness.wait_for_error(pager.channel)
+    harness.clock.advance(seconds=5)
     again = Database.open(database.url)
     async with running_bot(again, plugins=pager.plugins, id_prefix="b", clock=harness.clock):
         await wait_for_reply(again, "one", "sent")
