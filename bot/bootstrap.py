@@ -16,9 +16,10 @@ from bot.execution.queue.handlers import JobHandlers
 from bot.execution.queue.jobs import JobCompletion
 from bot.execution.thread_runner import ThreadRunner, TimerService
 from bot.execution.tools.runner import ToolRunner
+from bot.services.answer_links import AnswerLinks
 from bot.services.approvals import ApprovalService
 from bot.services.delivery_reports import DeliveryReports
-from bot.services.engine import Engine
+from bot.services.engine import Engine, JobEnqueuer
 from bot.services.ids import Clock, IdGenerator
 from bot.services.inputs import InputService
 from bot.services.receiver import ThreadReceiver
@@ -63,6 +64,7 @@ class Bot:
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     heartbeat: ProcessHeartbeat | None = field(default=None)
     supervisor: LoopSupervisor = field(default_factory=LoopSupervisor)
+    answer_links: AnswerLinks | None = None
 
     @property
     def threads(self) -> ThreadService:
@@ -104,19 +106,19 @@ def bootstrap(  # noqa: PLR0913 - tests replace clock, ids and sleep
     ids: IdGenerator | None = None,
     sleep: Sleep = sleep_until,
     assignment: QueueAssignment | None = None,
+    answer_links: AnswerLinks | None = None,
 ) -> Bot:
-    """Build a bot on an open database. Nothing runs before `start`. Without an `assignment` it does all work itself."""
+    """Build a bot on an open database. Nothing runs before `start`. Without an `assignment` it does all work itself.
+
+    `answer_links` are the links on cards to the pages where one can answer them.
+    """
     clock, ids = clock or Clock(), ids or IdGenerator()
     repeater = Repeater(clock, sleep)
-    threads = ThreadStore(is_multi_process=database.is_multi_process)
-    database.on_rollback.append(threads.clear_cache)
     inputs = InputService(database, clock, ids, has_job_queue=assignment is not None)
-    pull_channels = {scheme: channel for scheme, channel in channels.items() if isinstance(channel, PullChannel)}
     push_channels = {scheme: channel for scheme, channel in channels.items() if isinstance(channel, Channel)}
     streaming_channels = {s: channel for s, channel in channels.items() if isinstance(channel, StreamingChannel)}
     completion = JobCompletion()
-    enqueue_jobs = completion.enqueue if assignment else None
-    engine = Engine(database, threads, pull_channels, enqueue_jobs=enqueue_jobs, people=roster.people)
+    engine = _create_engine(database, channels, roster, completion.enqueue if assignment else None)
     engine.listeners.append(completion.on_commit)
     tool_runner = ToolRunner(roster)
     reply_streams = ReplyStreams(streaming_channels, roster.people)
@@ -143,7 +145,20 @@ def bootstrap(  # noqa: PLR0913 - tests replace clock, ids and sleep
         channel_errors=sender.channel_errors,
         heartbeat=_create_heartbeat(engine, assignment, repeater, supervisor, backend) if assignment else None,
         supervisor=supervisor,
+        answer_links=answer_links,
     )
+
+
+def _create_engine(
+    database: Database,
+    channels: Mapping[str, Channel | PullChannel],
+    roster: Roster,
+    enqueue_jobs: JobEnqueuer | None,
+) -> Engine:
+    threads = ThreadStore(is_multi_process=database.is_multi_process)
+    database.on_rollback.append(threads.clear_cache)
+    pull_channels = {scheme: channel for scheme, channel in channels.items() if isinstance(channel, PullChannel)}
+    return Engine(database, threads, pull_channels, enqueue_jobs=enqueue_jobs, people=roster.people)
 
 
 def _create_receiver(

@@ -21,9 +21,11 @@ from bot.config.database import database_revision, database_url, migrate_databas
 from bot.config.installation import build_roster, load_installation
 from bot.config.loader import Configuration
 from bot.config.model_client import UnusableModel
+from bot.config.secrets import load_secret_key
 from bot.config.settings import DATA_DIR, Settings, load_settings
 from bot.execution.model_limits import RateLimitedModel, RateLimitGate
 from bot.log import LogEvent, configure_logging, log
+from bot.services.answer_links import AnswerLinks
 from bot.services.ids import generate_id, utc_now
 from storage.database.database import Database
 from storage.database.postgres import is_postgres
@@ -79,7 +81,8 @@ def build_bot(
     assignment = _queue_assignment(role) if database.is_multi_process else None
     model = _build_model(settings, database, configuration.prices)
     plugins = build_plugins(settings)
-    bot = bootstrap(database, roster, model, channels_by_scheme(plugins), assignment=assignment)
+    links = AnswerLinks(database, load_secret_key(settings).get_secret_value().encode(), settings.public_url)
+    bot = bootstrap(database, roster, model, channels_by_scheme(plugins), assignment=assignment, answer_links=links)
     connect_plugins(bot, plugins)
     return bot
 

@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from agents.core.errors import Forbidden, InvalidInput
 from bot.api import about, events, health, requests, threads
+from bot.api.answer_page import build_answer_routes
 from bot.api.auth import API_PREFIX, AuthMiddleware, Credential, get_caller
 from bot.api.context import AppContext, StreamRegistry
 from bot.api.errors import add_error_handlers, body_for_error
@@ -63,6 +64,8 @@ def create_app(
     app.include_router(_api_router())
     app.include_router(health.router)
     app.router.routes.extend(channel_routes)
+    if bot.answer_links is not None:
+        app.router.routes.extend(build_answer_routes(bot, bot.answer_links))
     return app
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
+from storage.answer_links import delete_expired_links
 from storage.database.database import Database
 from storage.inbox import delete_old_claims
 from storage.processes import delete_silent_processes
@@ -69,7 +70,8 @@ async def delete_expired_rows(database: Database, now: datetime) -> None:
 
 
 def delete_expired(connection: Connection, now: datetime) -> None:
-    """Delete claims, stored inputs, and processes without a heartbeat, each after its retention."""
+    """Delete claims, stored inputs, links, and processes without a heartbeat, each after its retention."""
     delete_old_claims(connection, now - INBOX_RETENTION)
     delete_old(connection, processed_before=now - INPUT_RETENTION, quarantined_before=now - QUARANTINE_RETENTION)
+    delete_expired_links(connection, now)
     delete_silent_processes(connection, now - PROCESS_RETENTION)

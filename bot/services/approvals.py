@@ -20,7 +20,7 @@ from agents.core.request_factory import add_names_to_answer, agent_address
 from agents.core.requests import MAX_UNCOUNTED_ANSWERS, Answer, Request
 from agents.core.state import ThreadState
 from agents.core.tools import Tool
-from bot.services.engine import CommitResult, Engine, ResponseRenderer
+from bot.services.engine import CommitResult, Engine, ExtraWrites, ResponseRenderer
 from bot.services.ids import Clock
 from bot.services.roster import Roster
 from storage.inbox import IdempotencyClaim
@@ -76,8 +76,11 @@ class ApprovalService:
         shown_digest: str | None = None,
         claim: IdempotencyClaim | None = None,
         render_response: ResponseRenderer | None = None,
+        extra_writes: ExtraWrites | None = None,
     ) -> CommitResult:
         """Answer the request with this id or code. `shown_digest` is the digest of the call on the card.
+
+        `extra_writes` adds writes to the transaction that records the answer, also one that does not count.
 
         Raises RequestNotFound, AlreadySettled and StaleApproval (with the current request as details), InvalidAnswer,
         InvalidArguments, and Forbidden. A forbidden answer of a person in handrail.toml is recorded as one that does
@@ -101,7 +104,9 @@ class ApprovalService:
             return answer_events(state, request, evaluation, edited, self.roster.people)
 
         try:
-            commit = await self.engine.apply(found.thread_id, decide, claim=claim, render_response=render_response)
+            commit = await self.engine.apply(
+                found.thread_id, decide, claim=claim, render_response=render_response, extra_writes=extra_writes
+            )
         except (AlreadySettled, StaleApproval) as error:
             raise await self._with_current_state(error, found.id) from error
         _raise_if_refused(commit)

@@ -10,7 +10,7 @@ from agents.core.rights import may_view, request_not_found, to_viewer
 from agents.llm.offline.model import help_text
 from bot.services.approvals import ApprovalService, describe_recorded_answer
 from bot.services.delivery_reports import DeliveryReports
-from bot.services.engine import CommitResult, ResponseRenderer
+from bot.services.engine import CommitResult, ExtraWrites, ResponseRenderer
 from bot.services.inputs import InputService
 from bot.services.message_receiver import MessageReceiver, claim_of, to_refusal
 from bot.services.request_query import OverviewQuery
@@ -46,6 +46,7 @@ class ThreadReceiver(MessageReceiver):
         *,
         claim: IdempotencyClaim | None,
         render_response: ResponseRenderer | None = None,
+        extra_writes: ExtraWrites | None = None,
     ) -> CommitResult:
         """Record an answer; raise what ApprovalService raises, for callers that need its errors."""
         return await self.approvals.answer(
@@ -54,6 +55,7 @@ class ThreadReceiver(MessageReceiver):
             shown_digest=answer.shown_digest,
             claim=claim,
             render_response=render_response,
+            extra_writes=extra_writes,
         )
 
     async def check_answer(self, answer: InboundAnswer) -> Refusal | None:

@@ -175,6 +175,23 @@ class ThreadViewerRow(SQLModel, table=True):
     name: str = Field(primary_key=True)
 
 
+class AnswerLinkRow(SQLModel, table=True):
+    """One link to the page of a request. `token_hash` is the SHA-256 of its token, which no row has."""
+
+    __tablename__ = "answer_link"
+    __table_args__ = (Index("answer_link_by_expiry", "expires_at"),)
+
+    token_hash: str = Field(primary_key=True)
+    request_id: str
+    person: str
+    address: str
+    digest: str
+    assurance: str
+    expires_at: datetime = _time_column()
+    used_at: datetime | None = _time_column(nullable=True, default=None)
+    failed_codes: int = 0
+
+
 class ProcessRow(SQLModel, table=True):
     """One process that shares the database, and the time of its last heartbeat."""
 

@@ -25,6 +25,7 @@ from bot.api.auth import Credential
 from bot.api.context import StreamRegistry
 from bot.bootstrap import Bot, bootstrap
 from bot.config.environment import ApiToken
+from bot.services.answer_links import AnswerLinks
 from bot.services.roster import Roster
 from storage.database.database import Database
 from tests.harness import people
@@ -162,7 +163,9 @@ def is_at_rest(state: ThreadState) -> bool:
 async def running_api(url: str, streams: StreamRegistry | None = None) -> AsyncIterator[ApiHarness]:
     streams = streams or StreamRegistry()
     roster = Roster(agents={"porter": PORTER_AGENT, "guard": GUARD_AGENT}, policy=Policy(rules=RULES, people=PEOPLE))
-    bot = bootstrap(Database.open(url), roster, CommandModel(), channels_by_scheme())
+    database = Database.open(url)
+    links = AnswerLinks(database, b"signing key", "http://handrail")
+    bot = bootstrap(database, roster, CommandModel(), channels_by_scheme(), answer_links=links)
     harness = ApiHarness(bot, create_app(bot, CREDENTIALS, streams=streams), streams)
     await bot.start()
     try:

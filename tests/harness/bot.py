@@ -20,6 +20,7 @@ from bot.channel_host import connect_plugins
 from bot.execution.embedded import EmbeddedBackend, EmbeddedWorker
 from bot.execution.heartbeat import ProcessHeartbeat
 from bot.execution.queue.backend import QueueBackend
+from bot.services.answer_links import AnswerLinks
 from bot.services.engine import CommitResult
 from bot.services.ids import Clock, IdGenerator
 from bot.services.retry import Repeater
@@ -249,6 +250,7 @@ async def running_bot(
     id_prefix: str = "a",
     main_agent: Agent | None = None,
     roster: Roster | None = None,
+    answer_links: AnswerLinks | None = None,
     **agent_settings: object,
 ) -> AsyncIterator[BotHarness]:
     """Start a bot, yield its harness and stop it; then check that a scripted model was used up.
@@ -275,6 +277,7 @@ async def running_bot(
         ids=IdGenerator(sequence.new_id, sequence.new_code),
         sleep=clock.sleep,
         assignment=assignment,
+        answer_links=answer_links,
     )
     connect_plugins(bot, plugins or {})
     bot.heartbeat = _use_real_time(bot.heartbeat)
