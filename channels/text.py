@@ -44,7 +44,7 @@ def answer_instructions(card: Card, capabilities: Capabilities, *, is_complete: 
     instructions = (
         instruction
         for instruction in capabilities.reply_instructions
-        if _is_applicable(instruction, card) and (is_complete or instruction.startswith("/deny"))
+        if _is_applicable(instruction, card) and (is_complete or _verb_of(instruction) == "deny")
     )
     lines = [instruction.format(code=card.code) for instruction in instructions]
     if card.choices:
@@ -56,16 +56,21 @@ def answer_instructions(card: Card, capabilities: Capabilities, *, is_complete: 
 
 def answer_hint(request: Request, capabilities: Capabilities) -> str:
     """Return in a few words how to answer this request on a channel, empty if it has neither commands nor buttons."""
-    name = "/answer" if request.kind == "question" else "/approve"
-    command = next((text for text in capabilities.reply_instructions if text.startswith(name)), None)
+    verb = "answer" if request.kind == "question" else "approve"
+    command = next((text for text in capabilities.reply_instructions if _verb_of(text) == verb), None)
     if command is not None:
         return command.format(code=request.code)
     return "use the buttons above" if capabilities.has_buttons else ""
 
 
 def _is_applicable(instruction: str, card: Card) -> bool:
-    """Return whether the instruction fits the kind of card: `/answer` for questions, all others for approvals."""
-    return instruction.startswith("/answer") == (card.kind == "question")
+    """Return whether the instruction fits the kind of card: `answer` for questions, all others for approvals."""
+    return (_verb_of(instruction) == "answer") == (card.kind == "question")
+
+
+def _verb_of(instruction: str) -> str:
+    """Return the first word of an instruction, such as `approve` of `/approve {code}` and of `APPROVE {code}`."""
+    return instruction.partition(" ")[0].removeprefix("/").lower()
 
 
 def truncate(text: str, max_length: int) -> str:

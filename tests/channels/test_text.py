@@ -10,7 +10,7 @@ from agents.core.messages import Message
 from channels.base import Capabilities
 from channels.rest import RestChannel
 from channels.terminal import TerminalChannel
-from channels.text import format_error, to_plain_text
+from channels.text import answer_hint, answer_instructions, format_error, to_plain_text
 from tests.agents.factories import approval, question
 
 SMALL = Capabilities(
@@ -68,3 +68,21 @@ def test_text_fits_the_channel_limit(value: str, max_length: int) -> None:
 @pytest.mark.parametrize("message", ["the request is closed", "The request is closed."])
 def test_sentence_of_an_error_ends_with_one_full_stop(message: str) -> None:
     assert format_error(ValueError(message)) == f"{message.removesuffix('.')}."
+
+
+UPPER_CASE = Capabilities(reply_instructions=("APPROVE {code}", "DENY {code} REASON", "ANSWER {code} TEXT"))
+
+
+def test_instructions_fit_the_kind_of_card_in_any_spelling() -> None:
+    cards = [render_card(request).card for request in (approval(), question())]
+    assert [answer_instructions(card, UPPER_CASE)[:-1] for card in cards] == [
+        ["APPROVE ABCDE", "DENY ABCDE REASON"],
+        ["ANSWER ABCDE TEXT"],
+    ]
+    assert answer_instructions(cards[0], UPPER_CASE, is_complete=False)[:-1] == ["DENY ABCDE REASON"]
+
+
+@pytest.mark.parametrize("capabilities", [UPPER_CASE, TerminalChannel.capabilities])
+def test_hint_names_the_command_for_the_request(capabilities: Capabilities) -> None:
+    for request, verb in ((approval(), "approve"), (question(), "answer")):
+        assert answer_hint(request, capabilities).lower().removeprefix("/").startswith(f"{verb} abcde")
