@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from agents.core.messages import Card, CardField, Explanation, Message
+from agents.core.messages import Assurance, Card, CardField, Explanation, Message
 from agents.core.outcomes import describe_outcome
 from agents.core.people import name_in
 from agents.core.policy import OnExpire
@@ -57,6 +57,7 @@ def render_card(request: Request) -> Message:
         settled_at=request.settled_at,
         outcome=None if request.status == "open" else describe_request_outcome(request),
         note=_describe_delivery_problem(request) if request.status == "open" else "",
+        min_assurance=request.terms.min_assurance if request.kind == "approval" else Assurance.NONE,
     )
     return Message(text=_render_plain_text(request, card), card=card)
 

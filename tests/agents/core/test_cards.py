@@ -15,7 +15,7 @@ from agents.core.cards import (
     render_card,
 )
 from agents.core.decisions import evaluate_answer
-from agents.core.messages import Card
+from agents.core.messages import Assurance, Card
 from agents.core.policy import ApprovalTerms
 from agents.core.requests import Request
 from tests.agents.factories import NOW, RELEASE_TERMS, answer, approval, question
@@ -180,3 +180,9 @@ def get_card(request: Request) -> Card:
 def settled_request(request: Request, decision: str, ask: ApprovalTerms = RELEASE_TERMS, **answer_fields) -> Request:
     evaluation = evaluate_answer(request, answer(decision, BOB, **answer_fields), people=PEOPLE, now=NOW)
     return request.model_copy(update={"status": evaluation.status, "answers": (*request.answers, evaluation.answer)})
+
+
+def test_card_of_an_approval_has_the_assurance_that_it_requires() -> None:
+    terms = RELEASE_TERMS.model_copy(update={"min_assurance": Assurance.HIGH})
+    cards = [render_card(request).card for request in (approval(terms), question(terms))]
+    assert [card.min_assurance for card in cards] == [Assurance.HIGH, Assurance.NONE]
