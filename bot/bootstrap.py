@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from agents.llm.base import Model
+from bot.delivery.dispatcher import OutboxDispatcher
 from bot.delivery.feedback import ReplyStreams, StatusReporter
-from bot.delivery.sender import MessageSender, OutboxDispatcher
+from bot.delivery.sender import MessageSender
 from bot.execution.backend import ExecutionBackend, NoExecution
 from bot.execution.effects import EffectExecutor
 from bot.execution.embedded import EmbeddedBackend, EmbeddedWorker
@@ -125,7 +126,7 @@ def bootstrap(  # noqa: PLR0913 - tests replace clock, ids and sleep
     reporter = StatusReporter({s: channel for s, channel in channels.items() if isinstance(channel, StatusChannel)})
     executor = EffectExecutor(engine, roster, model, tool_runner, clock, reply_streams, ids)
     runner = ThreadRunner(engine, executor, clock, reporter)
-    sender = MessageSender(engine, push_channels, repeater, roster.people)
+    sender = MessageSender(engine, push_channels, repeater, roster.people, answer_links)
     input_runner = InputRunner(inputs, push_channels, repeater)
     supervisor = LoopSupervisor(clock, sleep)
     if assignment is None:

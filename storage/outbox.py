@@ -1,5 +1,6 @@
 """Outbox: messages to be sent. A row exists from the event that orders it to the event that records its delivery."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,10 +25,14 @@ _SELECT_PENDING = select(_outbox).where(_outbox.c.thread_id == bindparam("thread
 
 @dataclass(frozen=True)
 class OutboxMessage:
-    """One message to be sent. `may_have_been_sent` is true if an earlier attempt may have delivered it."""
+    """One message to be sent, ordered at `created_at`.
+
+    `may_have_been_sent` is true if an earlier attempt may have delivered it.
+    """
 
     thread_id: str
     effect: SendMessage
+    created_at: datetime
     may_have_been_sent: bool = False
 
 
@@ -58,6 +63,13 @@ def list_pending_for(connection: Connection, thread_id: str, address: Address) -
     return sorted(messages, key=lambda message: message.effect.replaces is None)
 
 
+def list_pending_to(connection: Connection, address: Address, limit: int) -> list[OutboxMessage]:
+    """Return the oldest `limit` messages of all threads for one address, oldest first."""
+    named = _outbox.c.message.contains(f'"to":{json.dumps(address, ensure_ascii=False)}', autoescape=True)
+    rows = connection.execute(select(_outbox).where(named).order_by(*_ORDER).limit(limit))
+    return [message for message in _messages_from_rows(connection, rows.all()) if message.effect.to == address]
+
+
 def list_pending(connection: Connection) -> list[OutboxMessage]:
     """Return all pending messages, oldest first."""
     return _messages_from_rows(connection, connection.execute(select(_outbox).order_by(*_ORDER)).all())
@@ -70,8 +82,8 @@ def list_pending_created_before(connection: Connection, cutoff: datetime, limit:
 
 
 def _messages_from_rows(connection: Connection, rows: Iterable[Row[Any]]) -> list[OutboxMessage]:
-    found = ((row.thread_id, _load_effect(connection, row)) for row in rows)
-    return [OutboxMessage(thread_id, effect) for thread_id, effect in found if effect is not None]
+    found = ((row, _load_effect(connection, row)) for row in rows)
+    return [OutboxMessage(row.thread_id, effect, row.created_at) for row, effect in found if effect is not None]
 
 
 def _load_effect(connection: Connection, row: Row[Any]) -> SendMessage | None:

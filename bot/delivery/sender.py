@@ -1,40 +1,41 @@
-"""Delivery of outbox messages: send one on its channel and record the result, for both execution backends.
-
-In one process, a dispatcher delivers to each destination replacements first, and the other messages in order.
-"""
+"""Delivery of outbox messages: send one on its channel and record the result, for both execution backends."""
 
 import asyncio
-from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from agents.core.errors import ConfigurationError, DeliveryUncertain, Permanent, Retryable, Unavailable, WrongState
 from agents.core.escalation import escalation_follow_ups
 from agents.core.events import KnownEvent, MessageSent, MessageUndeliverable, RequestShown
 from agents.core.messages import Receipt
-from agents.core.next_step import SendMessage
 from agents.core.people import People
 from agents.core.state import ThreadState
-from agents.core.values import Address
+from bot.delivery.card_adaptation import CardAdapter
+from bot.delivery.digests import Digest, DigestPlanner, cards_of, delivery_key
+from bot.delivery.retry_limit import limit_retries
 from bot.log import LogEvent, log
-from bot.services.delivery_events import (
-    is_open_approval,
-    personalize_message,
-    sent_event,
-    undeliverable_event,
-    with_alternative_address,
-)
-from bot.services.engine import CommitResult, Engine, ExtraWrites, new_messages
+from bot.services.answer_links import AnswerLinks
+from bot.services.delivery_events import sent_event, undeliverable_event, with_alternative_address
+from bot.services.engine import CommitResult, Engine, ExtraWrites
 from bot.services.retry import Repeater
-from channels.abilities import PrivacyAwareChannel
-from channels.base import Channel
-from storage.inbox import link_conversation
-from storage.outbox import OutboxMessage, list_pending
+from channels.base import Channel, DigestChannel, ThreadAwareChannel
+from channels.stored_input import ThreadContext
+from storage.database.transactions import WriteBatch
+from storage.inbox import link_conversation, link_free_keys, list_keys
+from storage.outbox import OutboxMessage
 
 MISCONFIGURED_RETRY_SECONDS = 60.0
 """Delay before a misconfigured channel is tried again."""
+
+
+@dataclass(frozen=True)
+class DeliveryResult:
+    """An outbox message, and the event that records that it was sent or cannot be delivered."""
+
+    outbox_message: OutboxMessage
+    event: KnownEvent
 
 
 @dataclass(frozen=True)
@@ -42,45 +43,52 @@ class MessageSender:
     """Sends outbox messages at least once and records each delivery in the event log exactly once.
 
     `channel_errors` is shared with the bot. Here the key `channel:SCHEME` has the configuration error that keeps a
-    channel from sending.
+    channel from sending. Cards get links to the pages of `answer_links`.
     """
 
     engine: Engine
     channels: Mapping[str, Channel]
     repeater: Repeater
     people: People = field(default_factory=People)
+    answer_links: AnswerLinks | None = None
     channel_errors: dict[str, str] = field(default_factory=dict)
     _uncertain_keys: set[str] = field(default_factory=set)
-    _unrecorded_events: dict[str, KnownEvent] = field(default_factory=dict)
-    """Events of messages that were sent but not yet recorded, by key: these must not be sent again."""
+    _unrecorded: dict[str, DeliveryResult] = field(default_factory=dict)
+    """Deliveries of messages that were sent but not yet recorded, by key: these must not be sent again."""
 
     async def deliver(self, outbox_message: OutboxMessage, stop_event: asyncio.Event) -> None:
         """Send the message and record the result. While the database is unavailable, only the recording is retried.
 
-        Raises Retryable when the channel is unavailable, and StoreUnavailable when `stop_event` is set before the
-        result was recorded.
+        A card may be sent in a digest, which is recorded as the delivery of all its cards. Raises NotDue if the
+        message has to wait for others, Retryable when the channel is unavailable, and StoreUnavailable when
+        `stop_event` is set before the result was recorded.
         """
-        key = _delivery_key(outbox_message)
-        if key not in self._unrecorded_events:
-            self._unrecorded_events[key] = await self._send(outbox_message)
-        await self.repeater.retry(
-            partial(self._record, outbox_message, self._unrecorded_events[key]),
-            stop_event,
-            on_error=partial(log_delivery_failure, outbox_message.thread_id),
-            errors=Retryable,
-        )
-        del self._unrecorded_events[key]
+        keys = [delivery_key(outbox_message)]
+        if keys[0] not in self._unrecorded:
+            deliveries = {delivery_key(one.outbox_message): one for one in await self._send(outbox_message)}
+            self._unrecorded.update(deliveries)
+            keys = list(deliveries)
+        for key in keys:
+            await self.repeater.retry(
+                partial(self._record, self._unrecorded[key].outbox_message, self._unrecorded[key].event),
+                stop_event,
+                on_error=partial(log_delivery_failure, self._unrecorded[key].outbox_message.thread_id),
+                errors=Retryable,
+            )
+            del self._unrecorded[key]
 
-    async def _send(self, outbox_message: OutboxMessage) -> KnownEvent:
-        """Send the message and return the event to record. Raises Retryable when the channel is unavailable."""
+    async def _send(self, outbox_message: OutboxMessage) -> tuple[DeliveryResult, ...]:
+        """Send the message and return the deliveries to record. Raises Retryable when the channel is unavailable."""
         effect = outbox_message.effect
         channel = self.channels.get(effect.to.scheme)
         if channel is None:
-            return undeliverable_event(
-                effect, f"no channel is configured for {effect.to.scheme}", self.repeater.clock.now()
-            )
+            return (self._undeliverable(outbox_message, f"no channel is configured for {effect.to.scheme}"),)
+        digest = await self._digests.plan(outbox_message, channel)
+        if digest is not None and isinstance(channel, DigestChannel):
+            with suppress(Permanent):  # for example, one card cannot be shown; each is then sent alone
+                return await self._send_digest(digest, channel, channel)
         try:
-            receipt = await self._send_on_channel(await self._personalize(outbox_message, channel), channel)
+            receipt = await self._send_alone(outbox_message, channel)
         except Permanent as error:
             log(
                 LogEvent.MESSAGE_UNDELIVERABLE,
@@ -88,30 +96,71 @@ class MessageSender:
                 thread_id=outbox_message.thread_id,
                 channel=effect.to.scheme,
             )
-            return undeliverable_event(effect, str(error), self.repeater.clock.now())
-        return sent_event(effect, receipt, self.repeater.clock.now())
+            return (self._undeliverable(outbox_message, str(error)),)
+        return (self._sent(outbox_message, receipt),)
 
-    async def _personalize(self, outbox_message: OutboxMessage, channel: Channel) -> OutboxMessage:
-        """Return the message for the only reader of a private address. Raises StoreUnavailable.
+    def _undeliverable(self, outbox_message: OutboxMessage, reason: str) -> DeliveryResult:
+        return DeliveryResult(
+            outbox_message, undeliverable_event(outbox_message.effect, reason, self.repeater.clock.now())
+        )
 
-        A reader who may not approve an open request gets its card without approval and edit.
-        """
-        effect = outbox_message.effect
-        is_private = isinstance(channel, PrivacyAwareChannel) and channel.is_private(effect.to)
-        if not (is_private and is_open_approval(effect.message)):
-            return outbox_message
-        state = await self.engine.load(outbox_message.thread_id)
-        message = personalize_message(effect.message, state, effect.to, self.people, self.repeater.clock.now())
-        return replace(outbox_message, effect=effect.model_copy(update={"message": message}))
+    def _sent(self, outbox_message: OutboxMessage, receipt: Receipt) -> DeliveryResult:
+        return DeliveryResult(outbox_message, sent_event(outbox_message.effect, receipt, self.repeater.clock.now()))
 
-    async def _send_on_channel(self, outbox_message: OutboxMessage, channel: Channel) -> Receipt:
-        effect = outbox_message.effect
-        key = _delivery_key(outbox_message)
+    async def _send_digest(
+        self, digest: Digest, channel: Channel, digest_channel: DigestChannel
+    ) -> tuple[DeliveryResult, ...]:
+        """Send the digest and return the deliveries of its pending cards. The receipt of each has its own digest."""
+        to = digest.pending[0].effect.to
+        cards = await cards_of(digest, self._card_adapter, channel)
+        send = partial(digest_channel.send_digest, to, cards, key=digest.key)
+        receipt = await self._attempt(send, channel, digest.pending[0])
+        await self._digests.block(to)
+        digests = {card.request_id: card.digest for card in cards}
+        return tuple(
+            self._sent(one, receipt.model_copy(update={"digest": digests[one.effect.request_id or ""]}))
+            for one in digest.pending
+        )
+
+    async def _send_alone(self, outbox_message: OutboxMessage, channel: Channel) -> Receipt:
+        effect, key = outbox_message.effect, delivery_key(outbox_message)
+        thread_id = outbox_message.thread_id
+        message = await self._card_adapter.adapt(
+            effect.message, thread_id=thread_id, to=effect.to, channel=channel, delivery_key=key
+        )
         may_have_been_sent = outbox_message.may_have_been_sent or key in self._uncertain_keys
+        in_thread = await self._open_thread(outbox_message, channel)
+        send = partial(
+            in_thread.send, effect.to, message, key=key, replaces=effect.replaces, may_have_been_sent=may_have_been_sent
+        )
         try:
-            receipt = await channel.send(
-                effect.to, effect.message, key=key, replaces=effect.replaces, may_have_been_sent=may_have_been_sent
-            )
+            receipt = await self._attempt(send, channel, outbox_message)
+        except Permanent:
+            self._uncertain_keys.discard(key)
+            raise
+        except Exception as error:
+            if isinstance(error, DeliveryUncertain) or not isinstance(error, Retryable):
+                self._uncertain_keys.add(key)
+            raise
+        self._uncertain_keys.discard(key)
+        return receipt
+
+    async def _open_thread(self, outbox_message: OutboxMessage, channel: Channel) -> Channel:
+        """Return the channel for the thread of the message if the thread matters to it. Raises StoreUnavailable."""
+        if not isinstance(channel, ThreadAwareChannel):
+            return channel
+        thread_id, to = outbox_message.thread_id, outbox_message.effect.to
+        state = await self.engine.load(thread_id)
+        read = partial(list_keys, channel=to.scheme, thread_id=thread_id, address=to)
+        references = await self.engine.database.read(read)
+        return channel.for_thread(ThreadContext(thread_id, state.title, references))
+
+    async def _attempt(
+        self, send: Callable[[], Awaitable[Receipt]], channel: Channel, outbox_message: OutboxMessage
+    ) -> Receipt:
+        """Call `send` and return its receipt. A misconfigured channel is unavailable without limit."""
+        try:
+            receipt = await send()
         except ConfigurationError as error:
             self.channel_errors[f"channel:{channel.scheme}"] = str(error)
             log(
@@ -121,21 +170,24 @@ class MessageSender:
                 channel=channel.scheme,
             )
             raise Unavailable(str(error), retry_after=MISCONFIGURED_RETRY_SECONDS) from error
-        except Permanent:
-            self._uncertain_keys.discard(key)
-            raise
-        except Exception as error:
-            if isinstance(error, DeliveryUncertain) or not isinstance(error, Retryable):
-                self._uncertain_keys.add(key)
-            raise
-        self._uncertain_keys.discard(key)
+        except Retryable as error:
+            age = self.repeater.clock.now() - outbox_message.created_at
+            raise limit_retries(error, age, channel.capabilities.retry_for_seconds) from error
         self.channel_errors.pop(f"channel:{channel.scheme}", None)
         return receipt
+
+    @property
+    def _digests(self) -> DigestPlanner:
+        return DigestPlanner(self.engine.database, self.repeater.clock.now)
+
+    @property
+    def _card_adapter(self) -> CardAdapter:
+        return CardAdapter(self.engine, self.people, self.repeater.clock.now, self.answer_links)
 
     async def _record(self, outbox_message: OutboxMessage, event: KnownEvent) -> None:
         """Record the delivery once, even if the message was sent more than once.
 
-        If the message started a conversation, link that conversation to the thread.
+        If the message started a conversation, or replies to it carry other keys, link these to the thread.
         """
 
         def decide(state: ThreadState) -> tuple[KnownEvent, ...]:
@@ -150,7 +202,7 @@ class MessageSender:
 
         with suppress(WrongState):  # events of a newer version: that version will record the delivery
             await self.engine.apply(
-                outbox_message.thread_id, decide, extra_writes=_link_started_conversation(outbox_message, event)
+                outbox_message.thread_id, decide, extra_writes=_link_conversations(outbox_message, event)
             )
 
 
@@ -159,85 +211,15 @@ def log_delivery_failure(thread_id: str, error: Exception, attempt: int) -> None
     log(LogEvent.DELIVERY_RETRIED, level="warning", thread_id=thread_id, error=error, attempt=attempt)
 
 
-def _delivery_key(outbox_message: OutboxMessage) -> str:
-    """Return a key that is unique in all threads; that of an effect is unique only within its thread."""
-    return f"{outbox_message.thread_id}:{outbox_message.effect.key}"
-
-
-def _link_started_conversation(outbox_message: OutboxMessage, event: KnownEvent) -> ExtraWrites | None:
-    started = event.receipt.started if isinstance(event, MessageSent | RequestShown) else None
-    if started is None:
+def _link_conversations(outbox_message: OutboxMessage, event: KnownEvent) -> ExtraWrites | None:
+    """Return the writes that link the conversation that a message started, and its free keys, to its thread."""
+    if not isinstance(event, MessageSent | RequestShown):
         return None
-    scheme, key = outbox_message.effect.to.scheme, started.conversation_key
-    return lambda writes, commit: link_conversation(writes, scheme, (key,), commit.after.thread_id)
+    receipt, to = event.receipt, outbox_message.effect.to
 
+    def write(writes: WriteBatch, commit: CommitResult) -> None:
+        if receipt.started is not None:
+            link_conversation(writes, to.scheme, (receipt.started.conversation_key,), commit.after.thread_id)
+        link_free_keys(writes, to.scheme, receipt.conversation_keys, commit.after.thread_id, to, event.at)
 
-@dataclass
-class OutboxDispatcher:
-    """Queues outbox messages by destination and sends each queue in a task."""
-
-    engine: Engine
-    sender: MessageSender
-    repeater: Repeater
-    _queues: dict[Address, deque[OutboxMessage]] = field(default_factory=lambda: defaultdict(deque))
-    _tasks: dict[Address, asyncio.Task[None]] = field(default_factory=dict)
-    _stop_event: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def start(self) -> None:
-        """Enqueue the messages that the previous process left. Some of them may have been sent."""
-        for message in await self.engine.database.read(list_pending):
-            self._enqueue(replace(message, may_have_been_sent=True))
-
-    def on_commit(self, commit: CommitResult) -> None:
-        thread_id = commit.after.thread_id
-        no_longer_pending = new_messages(before=commit.after, after=commit.before)
-        for effect in no_longer_pending:
-            self._remove(thread_id, effect)
-        for effect in new_messages(before=commit.before, after=commit.after):
-            self._enqueue(OutboxMessage(thread_id, effect))
-
-    async def stop(self, grace_seconds: float) -> None:
-        """Start no delivery; let running ones end within `grace_seconds`, then cancel them."""
-        self._stop_event.set()
-        if running := list(self._tasks.values()):
-            await asyncio.wait(running, timeout=grace_seconds)
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
-
-    def _enqueue(self, outbox_message: OutboxMessage) -> None:
-        """Add a message to the queue of its destination.
-
-        Messages that replace another go first, so that closed cards do not look open.
-        """
-        to = outbox_message.effect.to
-        if outbox_message.effect.replaces is None:
-            self._queues[to].append(outbox_message)
-        else:
-            self._queues[to].appendleft(outbox_message)
-        if to not in self._tasks:
-            self._tasks[to] = asyncio.create_task(self._process_queue(to), name=f"deliver to {to.scheme}")
-
-    def _remove(self, thread_id: str, effect: SendMessage) -> None:
-        """Remove a message that is no longer pending from its queue. A delivery in progress continues."""
-        queue = self._queues.get(effect.to, deque())
-        for message in [m for m in queue if (m.thread_id, m.effect.key) == (thread_id, effect.key)]:
-            queue.remove(message)
-
-    async def _process_queue(self, to: Address) -> None:
-        queue = self._queues[to]
-        try:
-            while queue and not self._stop_event.is_set():
-                await self._deliver(queue.popleft())
-        finally:
-            del self._tasks[to]
-            if not queue:
-                del self._queues[to]
-
-    async def _deliver(self, outbox_message: OutboxMessage) -> None:
-        """Deliver a message, retrying until that succeeds. Raises the last error on shutdown; the message stays."""
-        await self.repeater.retry(
-            partial(self.sender.deliver, outbox_message, self._stop_event),
-            self._stop_event,
-            on_error=partial(log_delivery_failure, outbox_message.thread_id),
-        )
+    return write

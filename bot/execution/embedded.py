@@ -10,7 +10,7 @@ from functools import partial
 
 from agents.core.next_step import next_work
 from agents.core.state import ThreadState
-from bot.delivery.sender import OutboxDispatcher
+from bot.delivery.dispatcher import OutboxDispatcher
 from bot.execution.backend import CLEANUP_INTERVAL, ExecutionBackend, delete_expired_rows
 from bot.execution.inputs import InputProcessor
 from bot.execution.thread_runner import ThreadRunner, TimerService, log_failed_run

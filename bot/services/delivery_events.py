@@ -57,11 +57,18 @@ def is_open_approval(message: Message) -> bool:
     return card is not None and (card.kind, card.status) == ("approval", "open")
 
 
-def personalize_message(message: Message, state: ThreadState, to: Address, people: People, now: datetime) -> Message:
-    """Return the message for the only person who reads at `to`; unchanged if that person is not known."""
+def personalize_message(
+    message: Message, state: ThreadState, to: Address, people: People, now: datetime, assurance: Assurance
+) -> Message:
+    """Return the message for the only person who reads at `to`; unchanged if that person is not known.
+
+    `assurance` is that of an answer from there.
+    """
     card, reader = message.card, _find_reader(state, to, people)
     request = state.get_request(card.request_id) if card else None
-    if card is None or request is None or reader is None or _may_approve(request, reader, to, people, now):
+    if card is None or request is None or reader is None:
+        return message
+    if _may_approve(request, Answer(by=reader, channel=to, assurance=assurance, decision="approve"), people, now):
         return message
     return message.model_copy(update={"card": _without_approval(card)})
 
@@ -77,8 +84,7 @@ def _find_reader(state: ThreadState, to: Address, people: People) -> Address | N
     return next((e.actor for e in state.history if isinstance(e, MessageReceived) and e.source == to), None)
 
 
-def _may_approve(request: Request, reader: Address, to: Address, people: People, now: datetime) -> bool:
-    approval = Answer(by=reader, channel=to, assurance=Assurance.HIGH, decision="approve")
+def _may_approve(request: Request, approval: Answer, people: People, now: datetime) -> bool:
     try:
         return evaluate_answer(request, approval, people=people, now=now).rejection_reason is None
     except HandrailError:  # the request is closed: its card is updated anyway

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from sqlalchemy import Connection
@@ -19,6 +19,7 @@ from agents.core.events import (
     RequestShown,
 )
 from agents.core.people import People
+from agents.core.requests import PostedCard
 from agents.core.state import ThreadState
 from agents.core.values import ENGINE, Address
 from bot.services.engine import Engine
@@ -26,6 +27,7 @@ from bot.services.ids import Clock
 from channels.stored_input import DeliveryFailure
 from storage.event_store import PAGE_SIZE, events_after
 from storage.inbox import IdempotencyClaim
+from storage.requests import list_requests
 
 _REPLY_PREFIX = "reply:"
 
@@ -47,16 +49,25 @@ class DeliveryReports:
     people: People
 
     async def record(self, failure: DeliveryFailure) -> None:
-        """Record a failure once. It is ignored if the thread has not sent such a message. Raises StoreUnavailable."""
-        delivery = await self.engine.database.read(partial(find_delivery, failure=failure))
+        """Record a failure once, in each thread of the message: a digest shows cards of several threads.
+
+        It is ignored if no thread has sent such a message. Raises StoreUnavailable.
+        """
+        for thread_id in await self.engine.database.read(partial(_list_threads, failure=failure)):
+            await self._record_in(thread_id, failure)
+
+    async def _record_in(self, thread_id: str, failure: DeliveryFailure) -> None:
+        found = partial(find_delivery, failure=replace(failure, thread_id=thread_id))
+        delivery = await self.engine.database.read(found)
         if delivery is None:
             return
         arrival = failure.arrival
-        claim = IdempotencyClaim(arrival.channel, arrival.dedup_keys) if arrival.dedup_keys else None
+        has_claim = arrival.dedup_keys and thread_id == failure.thread_id
+        claim = IdempotencyClaim(arrival.channel, arrival.dedup_keys) if has_claim else None
         # A thread that is gone, or that only a newer version can read, cannot record it.
         with suppress(ThreadNotFound, WrongState):
             await self.engine.apply(
-                failure.thread_id, partial(self._decide, delivery=delivery, reason=failure.reason), claim=claim
+                thread_id, partial(self._decide, delivery=delivery, reason=failure.reason), claim=claim
             )
 
     def _decide(self, state: ThreadState, delivery: Delivery, reason: str) -> tuple[KnownEvent, ...]:
@@ -86,6 +97,21 @@ class DeliveryReports:
         if other is not None:
             text = f"This reply could not be delivered ({event.reason}):\n\n{reply}"
             yield NoticeGiven(at=event.at, actor=ENGINE, text=text, to=other)
+
+
+_MAX_REQUESTS = 200
+"""Limit on the newest open requests that are searched for cards of the message."""
+
+
+def _list_threads(connection: Connection, failure: DeliveryFailure) -> list[str]:
+    """Return the thread of the failure, and those with an open request whose card was in the same message."""
+    requests = list_requests(connection, status="open", thread_id=None, before=None, limit=_MAX_REQUESTS)
+    others = (request.thread_id for request in requests if any(_is_in_message(card, failure) for card in request.cards))
+    return list(dict.fromkeys((failure.thread_id, *others)))
+
+
+def _is_in_message(card: PostedCard, failure: DeliveryFailure) -> bool:
+    return card.receipt.ref == failure.ref and card.address.scheme == failure.arrival.channel
 
 
 def find_delivery(connection: Connection, failure: DeliveryFailure) -> Delivery | None:

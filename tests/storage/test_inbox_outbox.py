@@ -1,5 +1,7 @@
 """Inbox, outbox and requests: every key is used once."""
 
+from functools import partial
+
 import pytest
 from sqlalchemy import Connection
 
@@ -75,7 +77,18 @@ async def test_message_stays_in_the_outbox_until_removed(database: Database, thr
     await database.commit_batch(lambda _, writes: outbox.enqueue(writes, thread, effects, START_TIME, 2))
     assert [p.effect for p in await database.transaction(outbox.list_pending)] == effects
     await database.commit_batch(lambda _, writes: outbox.remove(writes, thread, ["reply:1", "reply:none"]))
-    assert await database.transaction(outbox.list_pending) == [outbox.OutboxMessage(thread, effects[1])]
+    assert await database.transaction(outbox.list_pending) == [outbox.OutboxMessage(thread, effects[1], START_TIME)]
+
+
+async def test_outbox_lists_the_messages_for_one_address(database: Database, thread: str) -> None:
+    addresses = ("terminal:a", 'terminal:"quoted%_', "terminal:a.b")
+    effects = [
+        SendMessage(key=f"to {to}", to=Address(to), message=Message(text='"to":"terminal:a"')) for to in addresses
+    ]
+    await database.commit_batch(lambda _, writes: outbox.enqueue(writes, thread, effects, START_TIME, 2))
+    for effect in effects:
+        read = partial(outbox.list_pending_to, address=effect.to, limit=10)
+        assert [found.effect for found in await database.read(read)] == [effect]
 
 
 async def test_code_is_never_used_twice(database: Database, thread: str) -> None:

@@ -15,6 +15,7 @@ from agents.core.events import KnownEvent, ThreadPaused
 from agents.core.next_step import next_work
 from agents.core.state import ThreadState
 from agents.core.values import ENGINE, Address
+from bot.delivery.digests import NotDue
 from bot.delivery.sender import MessageSender, log_delivery_failure
 from bot.execution.inputs import InputRunner, log_failed_reply
 from bot.execution.queue.jobs import JobCompletion, advance_job, timer_job
@@ -81,7 +82,8 @@ class JobHandlers:
     async def deliver(self, job: RunningJob) -> None:
         """Send the pending messages of a thread to one destination.
 
-        Raises RetryLater when that fails: later messages to the destination wait until this job is done.
+        Raises RetryLater when that fails, or when a message is not due: later messages to the destination wait until
+        this job is done.
         """
         thread_id, to = job.arguments["thread"], Address(job.arguments["to"])
         try:
@@ -89,6 +91,8 @@ class JobHandlers:
                 may_have_been_sent = job.attempts > 0 or "again" in job.arguments
                 message_to_send = replace(message, may_have_been_sent=may_have_been_sent)
                 await self.sender.deliver(message_to_send, self.stop_event)
+        except NotDue as not_due:
+            raise RetryLater(not_due.at) from not_due
         except Exception as error:
             log_delivery_failure(thread_id, error, job.attempts + 1)
             retry_after = error.retry_after if isinstance(error, Retryable) else None

@@ -8,6 +8,7 @@ from agents.core.errors import ConfigurationError, DeliveryUncertain, Permanent,
 from agents.core.messages import Receipt, StartedConversation
 from agents.core.steps import DoneForNow
 from agents.core.values import Address
+from channels.stored_input import ThreadContext
 from storage import outbox
 from storage.database.database import Database
 from storage.inbox import find_linked_thread
@@ -165,3 +166,38 @@ async def test_unavailable_destination_does_not_delay_others(database: Database,
         other = await harness.post_message("b", person_key="bob")
         await harness.wait_until_done(other)
         assert [to for to, _, _ in terminal.sent] == [Address("terminal:bob")]
+
+
+class ThreadAwareRecorder(RecordingChannel):
+    """Channel that records the context of each message, and links its messages to their threads."""
+
+    def __init__(self) -> None:
+        super().__init__("terminal")
+        self.contexts: list[ThreadContext] = []
+
+    def for_thread(self, context: ThreadContext) -> "ThreadAwareRecorder":
+        self.contexts.append(context)
+        return self
+
+    async def send(self, *arguments, **options) -> Receipt:
+        receipt = await super().send(*arguments, **options)
+        return receipt.model_copy(update={"conversation_keys": (receipt.ref, "taken")})
+
+
+@on_every_setup
+async def test_channel_gets_the_title_and_earlier_keys_of_the_thread(database: Database, running_bot) -> None:
+    terminal = ThreadAwareRecorder()
+    model = ScriptedModel(DoneForNow(message="one"), DoneForNow(message="two"), DoneForNow(message="three"))
+    async with running_bot(database, model, channels=channels_with_terminal(terminal)) as harness:
+        thread_id = await harness.post_message("a")
+        await harness.wait_until_at_rest(thread_id)
+        harness.clock.advance(seconds=1)
+        await harness.post_message("b", thread_id=thread_id)
+        await harness.wait_until_at_rest(thread_id)
+        other = await harness.post_message("c")
+        await harness.wait_until_at_rest(other)
+        assert terminal.contexts == [
+            ThreadContext(thread_id, None, ()),
+            ThreadContext(thread_id, None, ("taken", "terminal-1")),
+            ThreadContext(other, None, ()),
+        ]
