@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from hmac import compare_digest
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -20,6 +20,7 @@ from agents.core.messages import Assurance
 from agents.core.requests import Decision
 from agents.core.requests import Request as HumanRequest
 from agents.core.values import Address
+from bot.api.answer_form import cookie_name, origin_of, parse_form
 from bot.api.answer_page_html import (
     CONTENT_SECURITY_POLICY,
     MAX_COMMENT_LENGTH,
@@ -41,8 +42,6 @@ SignIn = Callable[[Request], Awaitable[Address | None]]
 """Function that returns the person who is signed in, such as `person:alice`, or None."""
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST")
-_FORM_TYPE = "application/x-www-form-urlencoded"
-_MAX_FORM_FIELDS = 20
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
@@ -123,7 +122,7 @@ class _AnswerPage:
     async def _show(self, visit: _Visit, *notices: str, status: int = 200) -> Response:
         """Return the page of the request, with the form if this link can still be used, and a cookie for the form."""
         decisions, obstacles = await self._find_decisions(visit)
-        nonce = visit.http.cookies.get(_cookie_name(visit.link)) or self.new_nonce()
+        nonce = visit.http.cookies.get(cookie_name(visit.link)) or self.new_nonce()
         form = AnswerForm(
             decisions=decisions,
             form_token=self.links.form_token(visit.link, nonce),
@@ -142,7 +141,7 @@ class _AnswerPage:
         """Set the cookie of a link. Each link has its own, so that several pages can be open at the same time."""
         url = urlsplit(self.links.public_url)
         response.set_cookie(
-            _cookie_name(link),
+            cookie_name(link),
             nonce,
             path=f"{url.path}{ANSWER_PATH}",
             secure=url.scheme == "https",
@@ -179,7 +178,7 @@ class _AnswerPage:
 
     async def _answer(self, visit: _Visit) -> Response:
         """Check the form and the code, and record the answer."""
-        fields = await _read_form(visit.http)
+        fields = parse_form(visit.http.headers.get("content-type", ""), await visit.http.body())
         if fields is None or not self._is_own_form(visit, fields.get("form_token", "")):
             return await self._show(visit, _FOREIGN_FORM, status=403)
         decisions, _ = await self._find_decisions(visit)
@@ -211,8 +210,8 @@ class _AnswerPage:
     def _is_own_form(self, visit: _Visit, form_token: str) -> bool:
         """Return whether the form comes from this page in the same browser: its Origin, and the token of its cookie."""
         origin = visit.http.headers.get("origin")
-        nonce = visit.http.cookies.get(_cookie_name(visit.link))
-        if nonce is None or origin not in (None, _origin(self.links.public_url)):
+        nonce = visit.http.cookies.get(cookie_name(visit.link))
+        if nonce is None or origin not in (None, origin_of(self.links.public_url)):
             return False
         return compare_digest(self.links.form_token(visit.link, nonce).encode(), form_token.encode())
 
@@ -267,35 +266,6 @@ def _describe_refusal(error: Permanent) -> str:
         case _:
             text = str(error).removesuffix(".")
             return f"{text[:1].upper()}{text[1:]}."
-
-
-async def _read_form(http: Request) -> dict[str, str] | None:
-    """Return the fields of the form, the first one of each name; None if the body is not a form."""
-    if http.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM_TYPE:
-        return None
-    try:
-        pairs = parse_qsl(
-            (await http.body()).decode(),
-            keep_blank_values=True,
-            encoding="utf-8",
-            errors="strict",
-            max_num_fields=_MAX_FORM_FIELDS,
-        )
-    except ValueError:
-        return None
-    return dict(reversed(pairs))
-
-
-def _cookie_name(link: AnswerLink) -> str:
-    return f"handrail_{link.token_hash[:16]}"
-
-
-def _origin(url: str) -> str:
-    """Return the origin of a URL as browsers write it: without the default port of its scheme (RFC 6454 §6.2)."""
-    parts = urlsplit(url.lower())
-    is_default = parts.port == {"http": 80, "https": 443}.get(parts.scheme)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return f"{parts.scheme}://{host}" if is_default or parts.port is None else f"{parts.scheme}://{host}:{parts.port}"
 
 
 def _message_response(status: int, title: str, text: str, headers: dict[str, str] | None = None) -> Response:
