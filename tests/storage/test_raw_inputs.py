@@ -1,13 +1,17 @@
 """Raw inputs: an attempt that lost its input changes nothing, and a limit key has one reply."""
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from sqlalchemy import Connection
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Connection, Engine
 
-from storage.database.database import Database
+from storage.database.database import Database, create_database_engine
 from storage.raw_inputs import (
     AttemptEnd,
     ClaimedInput,
@@ -24,6 +28,7 @@ from storage.raw_inputs import (
     store,
     to_indexable,
 )
+from tests.databases import create_sqlite_database
 
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 GROUP = InputGroup("pager", "ward7")
@@ -122,3 +127,60 @@ def test_names_that_no_index_takes_are_hashed() -> None:
     assert [name for name in names if name in indexable] == ["a" * 200, "a b"]
     assert len(set(indexable)) == len(names)
     assert all(len(name) <= 200 and name.isascii() and name.isprintable() for name in indexable)
+
+
+OPERATIONS = st.one_of(
+    st.tuples(st.just("store"), st.integers(0, 5)),
+    st.tuples(st.just("claim"), st.integers(0, 3)),
+    st.tuples(st.just("finish"), st.integers(0, 3)),
+    st.tuples(st.just("postpone"), st.integers(0, 3)),
+)
+"""Stored inputs with their age, claims after so many seconds, and ends of one of the last attempts."""
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """Yield an engine of one database; each example rolls its transaction back."""
+    opened = create_database_engine(create_sqlite_database(tmp_path_factory.mktemp("inputs")))
+    yield opened
+    opened.dispose()
+
+
+@given(st.lists(OPERATIONS, max_size=30))
+def test_oldest_unprocessed_input_is_always_the_next(engine: Engine, operations: list[tuple[str, int]]) -> None:
+    with engine.connect() as connection, connection.begin() as transaction:
+        _check_order(connection, operations)
+        transaction.rollback()
+
+
+def _check_order(connection: Connection, operations: list[tuple[str, int]]) -> None:
+    """Compare the inputs with a list of those that are unprocessed, as (time, id), and the times they are due."""
+    unprocessed, due, attempts = list[tuple[datetime, str]](), dict[str, datetime](), list[tuple[str, int]]()
+    for number, (name, value) in enumerate(operations):
+        if name == "store":
+            at = AT - timedelta(seconds=value)
+            store(connection, replace(NEW, id=f"inp_{number:02}", key=str(number), received_at=at))
+            unprocessed = sorted([*unprocessed, (at, f"inp_{number:02}")])
+        elif name == "claim":
+            now = AT + timedelta(seconds=value)
+            claimed = claim_next(connection, GROUP, now)
+            oldest = unprocessed[0][1] if unprocessed else None
+            if oldest is None or due.get(oldest, now) > now:
+                assert claimed == due.get(oldest or "")
+                continue
+            assert isinstance(claimed, ClaimedInput)
+            known = [attempt for one, attempt in attempts if one == oldest]
+            assert (claimed.stored.id, claimed.attempt) == (oldest, max(known, default=0) + 1)
+            attempts.append((oldest, claimed.attempt))
+            due.pop(oldest, None)
+        elif value < len(attempts):
+            input_id, attempt = attempts[-1 - value]
+            is_stored = input_id in [one for _, one in unprocessed]
+            is_current = is_stored and attempt == max(number for one, number in attempts if one == input_id)
+            if name == "postpone":
+                until = AT + timedelta(seconds=value)
+                postpone(connection, input_id, attempt, until, is_ended=True)
+                due |= {input_id: until} if is_current else {}
+            else:
+                assert finish(connection, input_id, attempt, END) is is_current
+                unprocessed = [one for one in unprocessed if not (is_current and one[1] == input_id)]
