@@ -61,7 +61,7 @@ def test_reply_to_an_input_belongs_to_no_thread() -> None:
 
 
 @given(ids, digests, keys)
-def test_local_parts_have_at_most_64_octets_of_a_dot_atom(identifier: str, digest: str, key: str) -> None:
+def test_local_part_fits_into_64_octets_of_a_dot_atom(identifier: str, digest: str, key: str) -> None:
     for address in (
         WIDEST.thread_address(f"thr_{identifier}"),
         WIDEST.request_address(f"req_{identifier}", digest, "alice@corp.test"),
