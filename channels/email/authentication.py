@@ -61,12 +61,17 @@ def find_sender(raw: bytes, from_values: Sequence[str]) -> str:
     if len(values) != 1 or len(from_values) != 1:
         raise ValueError("not exactly one From header")
     text = _mailbox_address(values[0])
-    if text not in from_values[0]:
+    if _ascii_characters(text) not in _ascii_characters(from_values[0]):
         raise ValueError("the From header can be read in different ways")
     try:
         return normalize_address(text)
     except ValueError:
         raise ValueError("the From header has no valid address") from None
+
+
+def _ascii_characters(text: str) -> str:
+    """Return the text without other characters, for which mail parsers have different replacements."""
+    return text.encode("ascii", "ignore").decode()
 
 
 def _mailbox_address(value: str) -> str:
