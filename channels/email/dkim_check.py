@@ -1,6 +1,7 @@
 """DKIM signatures of a mail (RFC 6376), verified one by one: an intermediary often adds its own above the author's."""
 
 import binascii
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ _MAX_SIGNATURE_LENGTH, _MAX_SIGNATURE_LINES = 8_192, 100  # dkimpy takes quadrat
 _MAX_SPACES, _LONG_SPACES, _MAX_LONG_SPACES = 1_024, 64, 4_096
 _ALGORITHMS = frozenset({b"rsa-sha256"})  # RFC 8301 §3.1 forbids rsa-sha1; ed25519 needs a library of its own
 _ERRORS = (dkim.DKIMException, binascii.Error, ValueError, TypeError, LookupError, AssertionError, ArithmeticError)
+
+logging.getLogger("dkimpy").setLevel(logging.CRITICAL + 1)  # it logs parts of the mail
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ class DmarcPolicy:
 def find_policy(domain: str, resolver: Resolver) -> DmarcPolicy:
     """Return the policy of a domain, else that of its organizational domain, else the default one.
 
-    Of several records, which RFC 7489 §6.6.3 forbids, the strictest modes count. Raises DnsUnavailable.
+    The strictest modes count if there are several records, which RFC 7489 §6.6.3 forbids. Raises DnsUnavailable.
     """
     for name in dict.fromkeys((domain, organizational_domain(domain))):
         records = [tags for text in resolver.resolve(f"_dmarc.{name}", "TXT") if (tags := _parse_record(text))]

@@ -184,7 +184,7 @@ def test_second_from_header_is_not_authenticated(extra: str) -> None:
         assert check(raw, **EVIL_ENVELOPE).address is None
 
 
-def test_from_header_that_the_mail_parser_reads_otherwise_is_not_authenticated() -> None:
+def test_from_header_that_the_mail_parser_reads_otherwise_is_refused() -> None:
     raw = signed_mail()
     for values in ([], ["evil@evil.test"], ["alice@corp.test", "alice@corp.test"]):
         with pytest.raises(ValueError, match="From header"):
@@ -213,7 +213,7 @@ def test_result_that_proves_nothing_is_not_authenticated(result: str) -> None:
 
 
 @pytest.mark.parametrize("header", RESULT_HEADERS.values(), ids=RESULT_HEADERS)
-def test_result_elsewhere_than_on_top_is_not_authenticated(header: str) -> None:
+def test_result_that_is_not_in_the_topmost_header_is_not_authenticated(header: str) -> None:
     assert not check(header.encode() + write_mail(), protocol="lmtp", authserv_id=AUTHSERV_ID).is_authenticated
 
 
