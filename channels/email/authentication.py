@@ -80,8 +80,8 @@ def _mailbox_address(value: str) -> str:
         raise ValueError("the From header is malformed")
     if not value.endswith(">"):
         return value
-    name, _, address = value.removesuffix(">").rpartition("<")
-    if not (_QUOTED_NAME.fullmatch(name.strip()) or _UNQUOTED_NAME.fullmatch(name)):
+    name, bracket, address = value.removesuffix(">").rpartition("<")
+    if not bracket or not (_QUOTED_NAME.fullmatch(name.strip()) or _UNQUOTED_NAME.fullmatch(name)):
         raise ValueError("the From header is not exactly one mailbox")
     return address
 

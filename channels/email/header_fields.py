@@ -2,8 +2,7 @@
 
 import re
 
-_LINE_END = re.compile(rb"\r?\n")
-_FIELD_NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")
+_FIELD_NAME = re.compile(r"([!-9;-~]+)[ \t]*:", re.ASCII)
 
 
 def find_header_values(raw: bytes, name: str) -> tuple[str, ...]:
@@ -11,22 +10,23 @@ def find_header_values(raw: bytes, name: str) -> tuple[str, ...]:
 
     The name may have another case, and spaces before its colon. Octets that are not UTF-8 become surrogates.
     """
-    values: list[list[bytes]] = []
+    values: list[list[str]] = []
     is_wanted = False
-    for line in _LINE_END.split(raw[: _find_header_end(raw)]):
-        if line[:1] in (b" ", b"\t"):
+    block = raw[: _find_header_end(raw)].decode("utf-8", "surrogateescape")
+    for line in block.replace("\r\n", "\n").split("\n"):
+        if line.startswith((" ", "\t")):
             if is_wanted:
                 values[-1].append(line)
             continue
         field = _FIELD_NAME.match(line)
-        is_wanted = field is not None and field[1].lower() == name.lower().encode()
+        is_wanted = field is not None and field[1].lower() == name.lower()
         if field is not None and is_wanted:
             values.append([line[field.end() :]])
-    return tuple(b"".join(lines).decode("utf-8", "surrogateescape").strip() for lines in values)
+    return tuple("".join(lines).strip(" \t") for lines in values)
 
 
 def _find_header_end(raw: bytes) -> int:
     if raw.startswith((b"\n", b"\r\n")):
         return 0
-    ends = [position for end in (b"\n\r\n", b"\n\n") if (position := raw.find(end)) >= 0]
+    ends = [position + 1 for end in (b"\n\r\n", b"\n\n") if (position := raw.find(end)) >= 0]
     return min(ends, default=len(raw))

@@ -67,6 +67,7 @@ AMBIGUOUS_SENDERS = {
     "empty": "",
     "only brackets": "<>",
     "missing bracket": "Alice <alice@corp.test",
+    "bracket without its opening": "alice@corp.test>",
     "surplus bracket": "Alice <alice@corp.test>>",
     "very long name": f"{'x' * 2_000} <alice@corp.test>",
 }
