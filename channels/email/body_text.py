@@ -34,7 +34,8 @@ MAX_STUB_LENGTH = 300
 
 def decode_text(data: bytes, charset: str | None) -> str:
     """Return the text of at most MAX_TEXT_BYTES, decoded by the declared charset, else UTF-8, else the likeliest."""
-    data = data[:MAX_TEXT_BYTES]
+    if len(data) > MAX_TEXT_BYTES:
+        data = data[:MAX_TEXT_BYTES].rpartition(b"\n")[0] or data[:MAX_TEXT_BYTES]
     for name in (_find_codec(charset), "utf-8"):
         try:
             if name is not None:
@@ -50,7 +51,7 @@ def _find_codec(charset: str | None) -> str | None:
         codec = codecs.lookup((charset or "")[:40].strip().strip("\"'"))
     except (LookupError, ValueError):
         return None
-    if codec.name in _UNSAFE_CODECS or not getattr(codec, "_is_text_encoding", False):
+    if codec.name.replace("-", "_") in _UNSAFE_CODECS or not getattr(codec, "_is_text_encoding", False):
         return None
     return None if codec.name in _LATIN_1 and codec.name == "ascii" else _wide_codec(codec.name)
 

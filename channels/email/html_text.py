@@ -11,8 +11,11 @@ from lxml import etree  # type: ignore[import-untyped]
 
 from channels.email.html_style import Declarations, StyleSheet, TextStyle, inherit_style
 
-MAX_HTML_LENGTH = 1_000_000
+MAX_HTML_LENGTH = 500_000
 MAX_QUOTE_DEPTH = 20
+MAX_TAGS = 30_000
+"""Tags and texts that are read: 200 pages of a thread as Outlook writes it."""
+CHUNK_BYTES = 16_384
 
 _SKIPPED_TAGS = frozenset(
     [
@@ -127,12 +130,18 @@ def html_to_text(html: str) -> str:
 
 
 def read_html(html: str) -> tuple[HtmlLine, ...]:
-    """Return the visible lines. HTML that cannot be parsed has none."""
+    """Return the visible lines, up to MAX_TAGS tags and texts. HTML that cannot be parsed has none."""
     reader = _HtmlReader()
     parser = etree.HTMLParser(encoding="utf-8", target=reader)
+    data = html[:MAX_HTML_LENGTH].replace("\0", "").encode("utf-8", "replace")
     try:
-        parser.feed(html[:MAX_HTML_LENGTH].replace("\0", "").encode("utf-8", "replace"))
-        parser.close()
+        for start in range(0, len(data), CHUNK_BYTES):
+            parser.feed(data[start : start + CHUNK_BYTES])
+            if reader.tag_count > MAX_TAGS:
+                break
+        else:
+            parser.close()
+            reader.is_complete = len(html) <= MAX_HTML_LENGTH
     except etree.LxmlError:
         pass  # an empty document; lines read before an error are kept
     return reader.finish()
@@ -155,14 +164,18 @@ class _HtmlReader:
 
     sheet: StyleSheet = field(default_factory=StyleSheet)
     lines: list[HtmlLine] = field(default_factory=list)
+    tag_count: int = 0
+    is_complete: bool = False
     _stack: list[_Element] = field(default_factory=lambda: [_Element("", TextStyle(), False, 0, False)])
     _buffer: list[str] = field(default_factory=list)
     _style_text: list[str] = field(default_factory=list)
     _line_depth: int = 0
+    _is_line_preformatted: bool = False
     _is_quote_start: bool = False
     _is_blank_due: bool = False
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        self.tag_count += 1
         parent = self._stack[-1]
         found = self.sheet.find(tag, attributes)
         if tag in _BLOCK_TAGS or tag == "br":
@@ -200,6 +213,7 @@ class _HtmlReader:
             self._is_blank_due |= element.is_spaced
 
     def data(self, text: str) -> None:
+        self.tag_count += 1
         element = self._stack[-1]
         if element.tag == "style":
             self._style_text.append(text)
@@ -218,13 +232,17 @@ class _HtmlReader:
         self._end_line()
 
     def finish(self) -> tuple[HtmlLine, ...]:
-        """Return the lines, also after an error of the parser."""
-        self._end_line()
+        """Return the lines. If the HTML was not read to its end, the last line may be cut, so it is left out."""
+        if self.is_complete:
+            self._end_line()
+        elif not self._buffer:
+            self.lines = self.lines[:-1]
         return tuple(self.lines)
 
     def _add(self, text: str) -> None:
         if text and not self._buffer:
             self._line_depth = self._stack[-1].depth
+            self._is_line_preformatted = self._stack[-1].style.is_preformatted
         if text:
             self._buffer.append(text)
 
@@ -236,7 +254,7 @@ class _HtmlReader:
 
     def _end_line(self, *, is_forced: bool = False) -> None:
         """End the line. A forced end, of `<br>` or a newline, makes an empty line where there is no text."""
-        text = _join(self._buffer, is_preformatted=self._stack[-1].style.is_preformatted)
+        text = _join(self._buffer, is_preformatted=self._is_line_preformatted)
         depth = self._line_depth if self._buffer else self._stack[-1].depth
         self._buffer.clear()
         if not text.strip() and not is_forced:

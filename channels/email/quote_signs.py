@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import quotequail  # type: ignore[import-untyped]
 
 from channels.email.quote_words import (
+    ATTACHED_WROTE_WORDS,
     FORWARD_MARKS,
     HEADER_KINDS,
     ORIGINAL_MARKS,
@@ -19,6 +20,7 @@ from channels.email.quote_words import (
 DELIMITER = "##- Reply above this line -##"
 """The first line of each text that Handrail sends."""
 COLONS = (":", "\N{FULLWIDTH COLON}")
+WORD_MARKS = "".join(COLONS) + ",<>\"'"
 MAX_INTRO_LINES = 4
 MAX_SCANNED_LINE_LENGTH = 400
 """Characters of a line that detectors read: longer lines are no headers and no introductions."""
@@ -92,10 +94,8 @@ def find_intro_end(lines: Sequence[str], start: int) -> int | None:
 
 
 def _is_intro(text: str) -> bool:
-    words = {word.strip(",:：<>«»\"'") for word in text.casefold().split()}
-    has_verb = not words.isdisjoint(WROTE_WORDS) or any(
-        word in text for word in ("写道", "寫道", "さん", "написал", "작성")
-    )
+    words = {word.strip(WORD_MARKS) for word in text.casefold().split()}
+    has_verb = not words.isdisjoint(WROTE_WORDS) or any(word in text for word in ATTACHED_WROTE_WORDS)
     return (has_verb and (has_time(text) or has_address(text))) or (has_time(text) and has_address(text))
 
 

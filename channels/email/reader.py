@@ -20,29 +20,11 @@ from channels.email.reply_text import ReplyText, split_reply
 from channels.email.values import DnsUnavailable, MailEnvelope, MailRejected, ParsedMail, SenderCheck
 
 HEADER_NAMES = frozenset(
-    [
-        "auto-submitted",
-        "content-type",
-        "from",
-        "feedback-id",
-        "list-help",
-        "list-id",
-        "list-owner",
-        "list-post",
-        "list-unsubscribe",
-        "precedence",
-        "reply-to",
-        "return-path",
-        "sender",
-        "x-auto-reply-from",
-        "x-auto-response-suppress",
-        "x-autoreply",
-        "x-autorespond",
-        "x-loop",
-        "x-autoreply-from",
-        "x-auto-submitted",
-        "x-mailer",
-    ]
+    {
+        *("auto-submitted", "precedence", "content-type", "x-loop", "x-auto-response-suppress"),
+        *("list-id", "list-post", "list-help", "list-unsubscribe", "list-subscribe", "list-owner"),
+        *("x-autoreply", "x-autorespond", "x-autoresponder", "x-auto-reply-from", "x-mail-autoreply"),
+    }
 )
 MAX_REFERENCES = 100
 MAX_KEPT_HEADER_LENGTH, MAX_KEPT_HEADERS = 998, 20

@@ -28,6 +28,7 @@ from channels.email.signatures import strip_signature
 MAX_LINES = 1000
 MAX_LENGTH = 65_536
 MAX_DECISION_LINES = 200
+MAX_DECISION_LINE_LENGTH = 8192
 WRAP_COLUMN = 60
 """Width from which on a line may have been wrapped by the sender's mail program."""
 MAX_LINES_BEFORE_QUOTE = 6
@@ -50,7 +51,7 @@ class _Lines:
 
     lines: list[str]
     starts: frozenset[int] = frozenset()
-    omitted: int = 0
+    is_cut: bool = False
 
 
 @dataclass
@@ -63,7 +64,7 @@ class _Split:
 def split_reply(text: str, html: str | None) -> ReplyText:
     """Split the text of a mail. `html` is the same content as HTML, if the mail has it.
 
-    At most MAX_LINES lines and MAX_LENGTH characters are read; a last line says how many lines are missing.
+    At most MAX_LINES lines and MAX_LENGTH characters are read; a last line says that there are more.
     """
     plain = _from_text(text)
     rich = None if html is None else _from_html(read_html(html))
@@ -72,22 +73,25 @@ def split_reply(text: str, html: str | None) -> ReplyText:
         rich_split = _split(rich)
         split = rich_split if not text.strip() or rich_split.has_quote else split
     new_text = strip_signature(_tidy(split.own))
-    if plain.omitted and not split.has_quote:
-        new_text += f"\n[{plain.omitted} more lines of this mail were not read.]"
-    return ReplyText(new_text.strip(), tuple(_decision_lines(plain, rich)), tuple(split.forwarded))
+    if not split.has_quote and (rich if rich is not None and not text.strip() else plain).is_cut:
+        new_text += "\n[The rest of this mail was not read.]"
+    return ReplyText(new_text[:MAX_LENGTH].strip(), tuple(_decision_lines(plain, rich)), tuple(split.forwarded))
 
 
 def _from_text(text: str) -> _Lines:
-    lines = clean_text(text[: MAX_LENGTH * 2])[:MAX_LENGTH].split("\n")
-    omitted = max(0, text.count("\n") + 1 - MAX_LINES) if len(lines) >= MAX_LINES else 0
-    return _Lines([line.rstrip() for line in lines[:MAX_LINES]], omitted=omitted)
+    lines = clean_text(text[:MAX_LENGTH]).split("\n")
+    is_cut = len(text) > MAX_LENGTH or len(lines) > MAX_LINES
+    if len(text) > MAX_LENGTH:
+        del lines[-1]  # its end is missing
+    return _Lines([line.rstrip() for line in lines[:MAX_LINES]], is_cut=is_cut)
 
 
 def _from_html(lines: Sequence[HtmlLine]) -> _Lines:
-    lines = lines[:MAX_LINES]
+    kept = lines[:MAX_LINES]
     return _Lines(
-        [f"{'> ' * line.depth}{clean_text(line.text[:MAX_LENGTH])}".rstrip() for line in lines],
-        frozenset(index for index, line in enumerate(lines) if line.is_quote_start),
+        [f"{'> ' * line.depth}{clean_text(line.text[:MAX_LENGTH])}".rstrip() for line in kept],
+        frozenset(index for index, line in enumerate(kept) if line.is_quote_start),
+        is_cut=len(lines) > MAX_LINES,
     )
 
 
@@ -210,12 +214,13 @@ def _unquote(lines: Sequence[str]) -> list[str]:
 def _decision_lines(plain: _Lines, rich: _Lines | None) -> list[str]:
     above = _above_quote(plain)
     if rich is None:
-        return _unwrap(above)[:MAX_DECISION_LINES]
-    shown = _above_quote(rich)
-    if not any(line.strip() for line in plain.lines):
-        return shown[:MAX_DECISION_LINES]
-    written = _condense("".join(above))
-    return [line for line in shown[:MAX_DECISION_LINES] if _condense(line) in written]
+        lines = _unwrap(above)
+    elif not any(line.strip() for line in plain.lines):
+        lines = _above_quote(rich)
+    else:
+        written = _condense("".join(above))
+        lines = [line for line in _above_quote(rich)[:MAX_DECISION_LINES] if _condense(line) in written]
+    return [line for line in lines[:MAX_DECISION_LINES] if len(line) <= MAX_DECISION_LINE_LENGTH]
 
 
 def _above_quote(source: _Lines) -> list[str]:

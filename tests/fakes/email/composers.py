@@ -201,7 +201,8 @@ def outlook_web(text: str, language: str = "en", signature: str = "", *, has_tex
     headers = outlook_headers(language)
     html = (
         f'<html><body><div class="elementToProof">{html_lines(text)}</div>'
-        f'<div id="Signature"><p>{escape(signature)}</p></div><div id="appendonsend"></div><hr style="display:inline-block;width:98%" tabindex="-1">'
+        f'<div id="Signature"><p>{escape(signature)}</p></div><div id="appendonsend"></div>'
+        f'<hr style="display:inline-block;width:98%" tabindex="-1">'
         f'<div id="divRplyFwdMsg" dir="ltr"><font face="Calibri" color="#000000">'
         f"{'<br>'.join(f'<b>{escape(header)}</b>' for header in headers)}</font><div>&nbsp;</div></div>"
         f"{ORIGINAL.html}</body></html>"
