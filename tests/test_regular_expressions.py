@@ -51,16 +51,17 @@ class RegexUse:
     """An expression in the source, and a method that the source calls on it."""
 
     module: str
-    pattern: str
+    pattern: str | bytes
     flags: int
     method: str
 
     def __str__(self) -> str:
-        return f"{self.module}:{self.method}:{self.pattern[:40]}"
+        return f"{self.module}:{self.method}:{self.pattern[:40]!r}"
 
     def run(self, text: str) -> None:
         expression = re.compile(self.pattern, self.flags)
-        arguments = ("", text) if self.method == "sub" else (text,)
+        subject = text.encode("latin-1") if isinstance(self.pattern, bytes) else text
+        arguments = (subject[:0], subject) if self.method == "sub" else (subject,)
         result = getattr(expression, self.method)(*arguments)
         if self.method == "finditer":
             list(result)
@@ -111,7 +112,7 @@ def evaluate_flags(call: ast.Call, function: str) -> int:
     return int(eval(ast.unparse(flags[0]), {"re": re})) if flags else 0  # noqa: S307 - the source itself
 
 
-def hostile_texts(pattern: str, flags: int) -> Iterator[str]:
+def hostile_texts(pattern: str | bytes, flags: int) -> Iterator[str]:
     """Yield texts that begin like a match and then repeat one element, or one character, many times."""
     parsed = re._parser.parse(pattern, flags)  # type: ignore[attr-defined]
     for before, repeated in unbounded_repeats(list(parsed)):
