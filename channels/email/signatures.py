@@ -50,6 +50,7 @@ _MOBILE_STARTS = (
     "sent from proton mail",
     "sent with proton mail",
     "get outlook for ",
+    "sent via superhuman",
     "sent via the samsung",
     "diese nachricht wurde von meinem android",
     "gesendet mit der gmx",

@@ -320,6 +320,40 @@ def structure_cases() -> Iterator[Case]:
     yield Case("list_footer", footer, APPROVE, [APPROVE])
 
 
+def rare_cases() -> Iterator[Case]:
+    """Yield replies of rarer programs and languages: first those that mark their quotes, then others."""
+    intros = {
+        "aqua_mail": f"On 30 November 2026 10:42:11 Handrail <{c.BOT}> wrote:",
+        "gmail_cs": f"po 30. 11. 2026 v 10:42 odesílatel Handrail <{c.BOT}> napsal:",
+        "gmail_da": f"Den man. 30. nov. 2026 kl. 10.42 skrev Handrail <{c.BOT}>:",
+        "gmail_fi": f"ma 30. marrask. 2026 klo 10.42 Handrail ({c.BOT}) kirjoitti:",
+        "gmail_he": f"בתאריך יום ב׳, 30 בנוב׳ 2026 ב-10:42 מאת Handrail <{c.BOT}>:",
+        "gmail_ko": f"2026년 11월 30일 (월) 오전 10:42, Handrail <{c.BOT}>님이 작성:",
+        "gmail_tr": f"Handrail <{c.BOT}>, 30 Kas 2026 Pzt, 10:42 tarihinde şunu yazdı:",
+        "gmail_zh": f"Handrail <{c.BOT}> 于2026年11月30日周一 10:42写道：",
+        "hey": f"On November 30, 2026, Handrail <{c.BOT}> wrote:",
+        "orange_fr": f'> Message du 30/11/26 10:42\n> De : "Handrail" <{c.BOT}>\n> A : bob\n> Objet : x\n>',
+    }
+    for name, intro in intros.items():
+        yield denied(name, c.quoted_below(DENY, intro))
+    bot, utc = f"Handrail <{c.BOT}>", "2026-11-30T10:42:11+0100"
+    headers = {
+        "lotus_notes_old": f"{' ' * 9}Handrail\n{' ' * 9}<{c.BOT}>{' ' * 20}To\n{' ' * 9}11/30/2026 10:42{' ' * 9}Bob",
+        "missive": f"On Nov 30, 2026 at 10:42:11 am, {bot} wrote:",
+        "netease_163": f'At 2026-11-30 10:42:11, "Handrail" <{c.BOT}> wrote:\n\n>Hello',
+        "outlook_cs": f"Od: {bot}\nOdesláno: pondělí 30. listopadu 2026 10:42\nKomu: Bob\nPředmět: x",
+        "outlook_ja": f"差出人: {bot}\n送信日時: 2026年11月30日 10:42\n宛先: Bob\n件名: x",
+        "outlook_pl": f"Od: {bot}\nWysłane: poniedziałek, 30 listopada 2026 10:42\nDo: Bob\nTemat: x",
+        "outlook_ru": f"От: {bot}\nОтправлено: 30 ноября 2026 г. 10:42\nКому: Bob\nТема: x",
+        "outlook_sv": f"Från: {bot}\nSkickat: den 30 november 2026 10:42\nTill: Bob\nÄmne: x",
+        "outlook_tr": f"Kimden: {bot}\nGönderildi: 30 Kasım 2026 Pazartesi 10:42\nKime: Bob\nKonu: x",
+        "qq_mail": f"{'-' * 18} 原始邮件 {'-' * 18}\n发件人: {bot};\n发送时间: 2026年11月30日 上午10:42\n主题: x",
+        "t_online": f"-----Original-Nachricht-----\nBetreff: x\nDatum: {utc}\nVon: {bot}\nAn: Bob",
+    }
+    for name, header in headers.items():
+        yield denied(name, c.mail(f"{DENY}\n\n{header}\n\n{c.ORIGINAL.text}\n"))
+
+
 def list_cases() -> list[Case]:
     """Return all cases in the order of their names."""
     groups = (
@@ -331,6 +365,7 @@ def list_cases() -> list[Case]:
         forward_cases,
         encoding_cases,
         structure_cases,
+        rare_cases,
     )
     return sorted((case for group in groups for case in group()), key=lambda case: case.name)
 
