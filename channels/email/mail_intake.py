@@ -108,7 +108,7 @@ class MailIntake:
                     await self._store(envelope, content)
             else:
                 await self._store(envelope, content)
-        except Exception as error:  # noqa: BLE001 - whatever failed, the sender keeps the mail and tries again
+        except Exception as error:  # noqa: BLE001 - after any error the sender keeps the mail and tries again
             self.runtime.log("inbound_rejected", level="warning", channel="email", error=error)
             return _TRY_LATER
         return "250 2.0.0 Stored"
