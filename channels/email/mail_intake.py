@@ -8,9 +8,9 @@ from functools import partial
 from hashlib import sha256
 from typing import TypeVar
 
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, Envelope, Session, TLSSetupException
 
-from channels.base import Runtime
+from channels.base import Level, Runtime
 from channels.email.tokens import MailTokens
 from channels.email.values import MailEnvelope
 from channels.stored_input import RawInput
@@ -97,7 +97,8 @@ class MailIntake:
 
     async def handle_exception(self, error: Exception) -> str:
         """Return the reply to a command that failed; the text of the error stays in this process."""
-        self.runtime.log("inbound_rejected", level="error", channel="email", error=error, trace=error)
+        level: Level = "warning" if isinstance(error, TLSSetupException) else "error"
+        self.runtime.log("inbound_rejected", level=level, channel="email", error=error, trace=error)
         return _TRY_LATER
 
     async def store(self, envelope: MailEnvelope, content: bytes) -> str:

@@ -1,5 +1,6 @@
 """A mail shows what every card shows, and no part of it can become a verdict in a reply."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from channels.email.verdicts import parse_verdicts
 from channels.stored_input import ThreadContext
 from tests.channels.email.cards import create_card, create_question, message_with
 from tests.channels.email.command_texts import TEXTS, both_texts, commands_in
+from tests.harness.time_limits import promised_seconds
 
 GOLDEN_FOLDER = Path(__file__).parents[2] / "payloads" / "email" / "rendered"
 
@@ -135,6 +137,13 @@ def test_inert_text_differs_only_by_quotation_marks_and_escapes(text):
 )
 def test_html_of_a_model_is_not_active(markdown, forbidden):
     assert forbidden not in render_markdown(markdown)
+
+
+def test_long_text_is_not_formatted_and_many_links_are_fast():
+    assert render_markdown("**a** " * 20_000).startswith("<pre>")
+    started_at = time.perf_counter()
+    assert render_markdown("[a](http://x) " * 7_000).count("<a ") == 7_000
+    assert time.perf_counter() - started_at < promised_seconds(3)
 
 
 def test_link_shows_where_it_leads():

@@ -235,6 +235,35 @@ async def test_starttls_drops_pipelined_text(runtime, certificate):
     ]
 
 
+async def test_failed_tls_handshake_ends_the_session_only(runtime, certificate):
+    tls_files = {"smtp_tls_cert": certificate.certificate_file, "smtp_tls_key": certificate.key_file}
+    async with running_listener(runtime, **tls_files) as listener:
+        async with smtp_dialogue(listener.ports[0]) as client:
+            await client.command("STARTTLS")
+            client.send(b"this is no TLS\r\n" * 100)
+            while await client.reader.read(1000):  # a TLS alert
+                pass
+        async with smtp_dialogue(listener.ports[0]) as client:
+            assert (await client.send_mail()).startswith("250")
+        assert [fields.get("level") for event, fields in runtime.lines if event == "inbound_rejected"] == ["warning"]
+        assert len(listener._registries[0].sessions) <= 1
+
+
+async def test_connection_lost_within_a_mail_stores_nothing(runtime):
+    async with running_listener(runtime, SessionLimits(connections=1)) as listener:
+        (port,) = listener.ports
+        for _ in range(3):
+            async with smtp_dialogue(port) as client:
+                await client.start_mail()
+                client.send(b"From: alice@corp.test\r\n\r\nhalf of a mail\r\n")
+                await client.writer.drain()
+                (session,) = listener._registries[0].sessions
+                client.writer.transport.abort()
+                await asyncio.wait([session._handler_coroutine])
+                await asyncio.sleep(0)
+    assert runtime.receiver.mails == []
+
+
 @pytest.mark.parametrize(
     ("limits", "lines"),
     [
