@@ -1,6 +1,7 @@
 """Idle and greedy clients do not keep others from delivering mail."""
 
 import asyncio
+import socket
 import time
 from contextlib import AsyncExitStack
 
@@ -86,7 +87,10 @@ async def test_place_of_a_client_that_left_is_free_again():
 async def test_client_that_reads_nothing_is_disconnected():
     limits = SessionLimits(idle_seconds=0.05, abort_seconds=0.05, commands=10**9)
     async with running_listener(RecordingRuntime(), limits) as listener:
-        _, writer = await asyncio.open_connection("127.0.0.1", listener.ports[0], limit=1)
+        connection = socket.socket()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)  # the smallest buffer, which is full soon
+        connection.connect(("127.0.0.1", listener.ports[0]))
+        _, writer = await asyncio.open_connection(sock=connection, limit=1)
         with pytest.raises(ConnectionError):
             await _write_until_disconnected(writer)
 
