@@ -1,6 +1,7 @@
 """Servers of the email channel for incoming mail: SMTP, with STARTTLS if there is a certificate, and LMTP."""
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -110,6 +111,8 @@ class MailListener:
         Without SMTP_LISTEN the default address may be in use, by another Handrail on this machine: then the process
         runs without receiving mail.
         """
+        # aiosmtpd logs what clients send, and a warning for each unknown command. MailIntake logs what matters.
+        logging.getLogger("mail.log").setLevel(logging.ERROR)
         tls = create_server_tls_context(self.settings)
         if self.settings.smtp_listen is not None:
             is_optional = "smtp_listen" not in self.settings.model_fields_set

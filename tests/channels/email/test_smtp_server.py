@@ -1,12 +1,13 @@
 """The SMTP server acknowledges a mail after it is stored, and its replies contain nothing of an error."""
 
 import asyncio
+import re
 import ssl
 import time
 from collections.abc import AsyncIterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.core.errors import ConfigurationError, StoreUnavailable
@@ -179,6 +180,13 @@ async def test_commands_that_disclose_something_do_not_exist(client, command):
     assert (await client.command(command)).startswith("500")
 
 
+async def test_input_of_clients_is_not_logged(client, runtime, caplog):
+    await client.command("BOGUS secret-command")
+    await client.send_mail()
+    assert (caplog.records, "secret" in str(runtime.lines)) == ([], False)
+    assert runtime.lines == [("inbound_accepted", {"channel": "email", "outcome": "stored"})]
+
+
 async def test_extensions_are_size_8bitmime_and_smtputf8(client):
     assert (await client.command("EHLO x")).split("\n") == [
         "250-bot.test",
@@ -332,6 +340,43 @@ async def test_unusable_tls_files_are_named(runtime, certificate, tmp_path):
     settings = EmailSettings(smtp_tls_cert=certificate.certificate_file, smtp_tls_key=certificate.ca_file)
     with pytest.raises(ConfigurationError, match="must be PEM files"):
         await MailListener(settings, TOKENS).start(runtime)
+
+
+_WORDS = st.sampled_from(
+    [b"MAIL FROM:", b"RCPT TO:", b"EHLO", b"HELO", b"DATA", b"RSET", b"NOOP", b"VRFY", b"STARTTLS", b"AUTH", b"HELP"]
+)
+_PATHS = st.sampled_from(
+    [
+        b"",
+        b" ",
+        b"<>",
+        b"<a@b.test>",
+        b"<bot@bot.test>",
+        b"<",
+        b'<"@>',
+        b"<@:>",
+        b"(c) a@b",
+        b"\xff\xfe",
+        "<ü@b>".encode(),
+    ]
+)
+_OPTIONS = st.sampled_from([b"", b" SIZE=9", b" SIZE=x", b" BODY=X", b" SMTPUTF8", b" SMTPUTF8=1", b" X=Y=Z"])
+_ARGUMENTS = st.tuples(_PATHS, _OPTIONS).map(b"".join) | st.binary(max_size=30).map(
+    lambda line: line.translate(None, b"\r\n")
+)
+
+
+@given(st.lists(st.tuples(_WORDS, _ARGUMENTS).map(b" ".join) | st.binary(max_size=20), max_size=12))
+@settings(max_examples=40)
+async def test_any_input_gets_replies_without_the_text_of_an_error(lines):
+    runtime = RecordingRuntime()
+    async with running_listener(runtime) as listener, smtp_dialogue(listener.ports[0]) as client:
+        client.send(b"\r\n".join([*lines, b".", b"QUIT", b""]))
+        replies = [reply async for reply in _all_replies(client)]
+    assert all(re.match(r"[2-5][0-9]{2}[ -]", line) for reply in replies for line in reply.split("\n"))
+    assert replies
+    assert not any("Error: (" in reply or reply.startswith("451") for reply in replies)
+    assert [fields for event, fields in runtime.lines if event == "inbound_rejected"] == []
 
 
 @given(st.lists(st.binary(max_size=12).map(lambda line: line.translate(None, b"\r\n\0"))))
