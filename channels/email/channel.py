@@ -102,7 +102,8 @@ class EmailChannel:
         """Return the Reply-To address: of the request that the mail shows, else of the thread, else of the bot."""
         if card is not None and _is_open(card):
             return self.tokens.request_address(card.request_id, card.digest, recipient)
-        return self.tokens.thread_address(self.context.thread_id) if self.context is not None else self.tokens.address
+        thread_id = "" if self.context is None else self.context.thread_id
+        return self.tokens.thread_address(thread_id) if thread_id else self.tokens.address
 
     async def _send_mail(
         self, mail: RenderedMail, recipient: str, key: str, digest: str, reply_address: Callable[[str], str]

@@ -96,6 +96,11 @@ async def test_message_without_a_thread_is_no_reply(channel, transport):
     assert headers["Reply-To"] == BOT
 
 
+async def test_reply_to_an_input_outside_a_thread_has_the_address_of_the_bot(channel, transport):
+    await send(channel.for_thread(ThreadContext("", "Hello", ("<first@corp.test>",))), Message(text="x"), "input:in_1")
+    assert transport.mails[0].parse()["Reply-To"] == BOT
+
+
 async def test_card_has_a_reply_address_for_its_digest_and_recipient(channel, transport):
     card = create_card()
     receipt = await send(channel.for_thread(CONTEXT), message_with(card))
