@@ -101,7 +101,7 @@ class QueueBackend:
         defer(writes, (timer_job(thread_id, cutoff) for thread_id in list_due_threads(connection, cutoff)))
         pending = dict.fromkeys((m.thread_id, m.effect.to) for m in list_pending_created_before(connection, cutoff))
         defer(writes, (redeliver_job(thread_id, to) for thread_id, to in pending))
-        defer(writes, list_lost_jobs(connection, since))
+        defer(writes, list_lost_jobs(connection, cutoff))
 
     async def _wait_before_retry(self, attempt: int) -> None:
         await self.handlers.repeater.back_off(min(attempt, 4), self.handlers.stop_event)

@@ -169,7 +169,7 @@ def test_bounce_of_a_step_that_others_received_does_not_escalate() -> None:
 
 
 def test_bounce_of_the_only_card_escalates_in_its_commit() -> None:
-    state = thread_with_approval(terms_with_steps((CAROL, "sms")))
+    state = thread_waiting_for_approval(terms_with_steps((CAROL, "sms")))
     state, events = after_bounce(state, TERMINAL)
     request = get_open_request(state)
     assert (escalation_numbers(events), notice_texts(events)) == ([1], [])

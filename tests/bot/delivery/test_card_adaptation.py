@@ -61,7 +61,7 @@ async def test_open_card_gets_a_link_that_is_stored_nowhere(database: Database, 
         thread_id = await harness.post_message("ship v1", person_key="carol")
         await harness.wait_for_request(thread_id)
         await harness.bot.thread_control.cancel(thread_id, CAROL)
-        await harness.wait_until_at_rest(thread_id, "cancelled")
+        await harness.wait_for_status(thread_id, "cancelled")
         (_, shown, _), (_, closed, _) = channel.sent
         link = await links.find(shown.card.link.rpartition("/")[2], harness.clock.now())
         assert (link.person, link.address, link.assurance) == (CAROL, Address("terminal:carol"), Assurance.LOW)

@@ -126,7 +126,7 @@ async def test_settled_requests_do_not_count_for_a_digest(database: Database, ru
         first = await open_requests(harness, 1)
         harness.clock.advance(seconds=COLLECTING_SECONDS)
         await harness.answer_request(await harness.wait_for_request(first[0]), "deny")
-        await harness.wait_until_at_rest(first[0])
+        await harness.wait_until_done(first[0])
         others = await open_requests(harness, 4)
         harness.clock.advance(seconds=COLLECTING_SECONDS)
         await codes_of(harness, others)

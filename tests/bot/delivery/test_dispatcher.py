@@ -190,12 +190,12 @@ async def test_channel_gets_the_title_and_earlier_keys_of_the_thread(database: D
     model = ScriptedModel(DoneForNow(message="one"), DoneForNow(message="two"), DoneForNow(message="three"))
     async with running_bot(database, model, channels=channels_with_terminal(terminal)) as harness:
         thread_id = await harness.post_message("a")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         harness.clock.advance(seconds=1)
         await harness.post_message("b", thread_id=thread_id)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         other = await harness.post_message("c")
-        await harness.wait_until_at_rest(other)
+        await harness.wait_until_done(other)
         assert terminal.contexts == [
             ThreadContext(thread_id, None, ()),
             ThreadContext(thread_id, None, ("taken", "terminal-1")),

@@ -43,7 +43,7 @@ async def test_message_refused_for_48_hours_is_undeliverable(database: Database,
             harness.clock.advance(hours=1)
         await harness.wait_for_error(channel)
         harness.clock.advance(hours=1)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         last = (await harness.events(thread_id))[-1]
         assert (last.type, last.reason) == ("MessageUndeliverable", "no delivery for 48 hours: 451 4.7.1")
 
@@ -59,7 +59,7 @@ async def test_misconfigured_channel_keeps_its_messages_without_limit(database: 
         harness.clock.advance(hours=100)
         await harness.wait_for_error(channel)
         harness.clock.advance(hours=1)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert [message.text for _, message, _ in channel.sent] == ["one"]
 
 

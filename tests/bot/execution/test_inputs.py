@@ -12,7 +12,7 @@ from sqlalchemy import text
 from agents.core.errors import InvalidInput, StoreUnavailable, Unavailable
 from agents.core.steps import DoneForNow
 from agents.core.values import Address
-from bot.execution.backend import INPUT_RETENTION, QUARANTINE_RETENTION, run_cleanup
+from bot.execution.backend import INPUT_RETENTION, QUARANTINE_RETENTION, delete_expired_rows
 from bot.execution.inputs import InputRunner
 from bot.services.ids import Clock
 from bot.services.inputs import MAX_UNFINISHED_ATTEMPTS, RETRY_PERIOD, InputService
@@ -282,7 +282,7 @@ async def test_message_of_a_repeated_attempt_is_posted_once(database: Database, 
         await advance_until_called(harness, pager, 2, seconds=2)
         await wait_for_states(database, one="processed")
         (thread_id,) = {commit.after.thread_id for commit in harness.commits}
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         assert (await harness.event_types(thread_id)).count("MessageReceived") == 1
     assert outcomes == ["opened", "duplicate"]
 
@@ -371,11 +371,11 @@ async def test_cleanup_keeps_unprocessed_inputs_and_pending_replies(database: Da
         await wait_for_states(database, good="processed", bad="quarantined", replied="processed", waiting="stored")
         await harness.wait_for_error(pager.channel)
         await harness.bot.backend.stop(grace_seconds=5)
-        await run_cleanup(database, harness.clock.now() + INPUT_RETENTION)
+        await delete_expired_rows(database, harness.clock.now() + INPUT_RETENTION)
         assert set(await read_rows(database)) == {"good", "bad", "replied", "waiting"}
-        await run_cleanup(database, harness.clock.now() + INPUT_RETENTION + timedelta(seconds=1))
+        await delete_expired_rows(database, harness.clock.now() + INPUT_RETENTION + timedelta(seconds=1))
         assert set(await read_rows(database)) == {"bad", "replied", "waiting"}
-        await run_cleanup(database, harness.clock.now() + QUARANTINE_RETENTION + timedelta(seconds=1))
+        await delete_expired_rows(database, harness.clock.now() + QUARANTINE_RETENTION + timedelta(seconds=1))
         assert set(await read_rows(database)) == {"replied", "waiting"}
 
 

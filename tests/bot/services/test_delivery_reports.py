@@ -70,7 +70,7 @@ async def test_bounced_reply_goes_to_another_address_of_the_requester(database: 
     pager, model = RecordingChannel("pager"), ScriptedModel(DoneForNow(message="Deployed."))
     async with running_bot(database, model, channels=channels(pager)) as harness:
         thread_id = await open_thread(harness)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         await report(harness, thread_id)
         (notice,) = [event for event in await harness.events(thread_id) if isinstance(event, NoticeGiven)]
         assert notice.to == ALICE_TERMINAL
@@ -82,7 +82,7 @@ async def test_bounce_is_recorded_once_and_an_unknown_one_never(database: Databa
     pager, model = RecordingChannel("pager"), ScriptedModel(DoneForNow(message="Deployed."))
     async with running_bot(database, model, channels=channels(pager)) as harness:
         thread_id = await open_thread(harness)
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         for ref, key, of_thread in (
             ("pager-9", "bounce:0", thread_id),
             ("pager-1", "bounce:x", "thr_none"),
@@ -100,7 +100,7 @@ async def test_bounce_after_the_decision_changes_no_request(database: Database, 
         thread_id = await open_thread(harness)
         request = await harness.wait_for_request(thread_id)
         await harness.answer_request(request, "approve")
-        await harness.wait_until_at_rest(thread_id)
+        await harness.wait_until_done(thread_id)
         await report(harness, thread_id)
         (event,) = [e for e in await harness.events(thread_id) if isinstance(e, MessageUndeliverable)]
         assert (event.request_id, event.receipt.ref if event.receipt else None) == (None, "pager-1")

@@ -22,7 +22,7 @@ async def post(harness: BotHarness, key: str, by: Address = ALICE, **fields: obj
     message = InboundMessage(arrival, "hello", **{"linked_keys": (key,), "requires_access": True, **fields})
     posted = await harness.bot.receiver.post_message(message)
     assert posted.thread_id is not None
-    await harness.wait_until_at_rest(posted.thread_id)
+    await harness.wait_until_done(posted.thread_id)
     return posted
 
 
