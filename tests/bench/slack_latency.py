@@ -42,6 +42,7 @@ PAUSE_SECONDS = 3.0
 _BASE_ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "LOG_LEVEL": "error",
+    "SMTP_LISTEN": "",
     "HANDRAIL_API_TOKENS": f"bench:{API_TOKEN}:alice",
 }
 Json = dict[str, Any]

@@ -160,7 +160,9 @@ class CliFolder:
 
     def _variables(self, extra: Mapping[str, str]) -> dict[str, str]:
         inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}  # noqa: TID251 - a test
-        return {**inherited, "PYTHONPATH": str(ROOT), **self.environment, **extra}
+        # all folders would receive mail at the same default port
+        own = {"PYTHONPATH": str(ROOT), "SMTP_LISTEN": ""}
+        return {**inherited, **own, **self.environment, **extra}
 
 
 @dataclass(frozen=True)

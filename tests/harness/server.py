@@ -64,7 +64,12 @@ class ServerHarness:
 def server_environment(folder: Path) -> dict[str, str]:
     """Return the environment of a server, with the tokens of the people."""
     tokens = ",".join(f"{name}:{token}:{name}" for name, token in TOKENS.items())
-    return {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(folder), "HANDRAIL_API_TOKENS": tokens}
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(folder),
+        "HANDRAIL_API_TOKENS": tokens,
+        "SMTP_LISTEN": "",  # servers of other tests would receive mail at the same default port
+    }
 
 
 @asynccontextmanager
