@@ -2,21 +2,21 @@
 
     python -m channels.email.reader_child
 
-A request on stdin is a line of JSON, `{"envelope": …, "size": …}`, and the mail in `size` bytes; its answer on stdout
-is a line of JSON, `{"mail": …}`, `{"rejected": reason}` or `{"unavailable": reason}`. The first line on stdin has the
-settings, `{"ready": true}` is the answer. The end of stdin ends the process.
+A request on stdin is a line of JSON, `{"envelope": …, "size": …, "is_dns_required": …}`, and the mail in `size` bytes;
+its answer on stdout is a line of JSON, `{"mail": …}`, `{"rejected": reason}` or `{"unavailable": reason}`. The first
+line on stdin has the settings, `{"ready": true}` is the answer. The end of stdin ends the process.
 """
 
 import json
 import os
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO
 
 from channels.email.config import EmailSettings
 from channels.email.reader import read_mail
-from channels.email.values import DnsUnavailable, MailEnvelope, MailRejected, SenderCheck
+from channels.email.values import DnsUnavailable, MailEnvelope, MailRejected, SenderCheck, SenderVerdict
 
 CPU_SECONDS = 5
 MEMORY_BYTES = 768 * 1024 * 1024
@@ -43,7 +43,10 @@ def serve(create_check: SenderCheckFactory) -> None:
         request = json.loads(line)
         raw = requests.read(request["size"])
         _renew_cpu_limit()
-        answer = _read(raw, MailEnvelope(**request["envelope"]), check_sender)
+        envelope = MailEnvelope(**request["envelope"])
+        answer = _read(raw, envelope, check_sender)
+        if "unavailable" in answer and not request.get("is_dns_required", True):
+            answer = _read(raw, envelope, _find_sender_only)
         _answer(answers, answer)
         if answer.get("is_last"):
             return
@@ -58,6 +61,17 @@ def _read(raw: bytes, envelope: MailEnvelope, check_sender: SenderCheck) -> dict
         return {"unavailable": str(error)}
     except MemoryError:
         return {"rejected": "reading the mail takes too much memory", "is_last": True}
+
+
+def _find_sender_only(raw: bytes, from_values: Sequence[str], _envelope: MailEnvelope) -> SenderVerdict:
+    """Return the sender of a mail as one that is not authenticated, for a time without DNS."""
+    from channels.email.authentication import find_sender  # noqa: PLC0415 - as above
+
+    try:
+        address = find_sender(raw, from_values)
+    except ValueError as error:
+        return SenderVerdict(address=None, is_authenticated=False, method="none", reason=str(error))
+    return SenderVerdict(address=address, is_authenticated=False, method="none", reason="no DNS server answered")
 
 
 def _answer(answers: BinaryIO, answer: dict[str, Any]) -> None:

@@ -54,18 +54,24 @@ class ReaderPool:
     def __post_init__(self) -> None:
         self._places = asyncio.Semaphore(self.size)
 
-    async def read(self, raw: bytes, envelope: MailEnvelope) -> ParsedMail:
+    async def read(self, raw: bytes, envelope: MailEnvelope, *, is_dns_required: bool = True) -> ParsedMail:
         """Read a mail in a child process.
 
-        Raises MailRejected, DnsUnavailable, and Unavailable if no process can be started.
+        Raises MailRejected, DnsUnavailable, and Unavailable if no process can be started. If DNS is not required, a
+        sender who cannot be authenticated without it counts as not authenticated.
         """
+        request = {
+            "envelope": envelope.model_dump(mode="json"),
+            "size": len(raw),
+            "is_dns_required": is_dns_required,
+        }
         async with self._places:
             if (child := self._take_free()) is not None:
                 with suppress(_ChildEnded):  # it may have ended before this mail
-                    return _to_mail(await self._use(child, raw, envelope))
+                    return _to_mail(await self._use(child, raw, request))
             child = await self._start()
             try:
-                return _to_mail(await self._use(child, raw, envelope))
+                return _to_mail(await self._use(child, raw, request))
             except _ChildEnded:
                 raise MailRejected(self._explain_end(child)) from None
 
@@ -77,11 +83,11 @@ class ReaderPool:
             self._all.discard(child)
         return None
 
-    async def _use(self, child: _Child, raw: bytes, envelope: MailEnvelope) -> dict[str, Any]:
+    async def _use(self, child: _Child, raw: bytes, request: dict[str, Any]) -> dict[str, Any]:
         """Return the answer of a child. It is kept for other mails unless it failed or is old. Raises _ChildEnded."""
         is_reusable = False
         try:
-            answer = await self._ask(child, raw, envelope)
+            answer = await self._ask(child, raw, request)
             child.mail_count += 1
             is_reusable = not answer.get("is_last") and child.mail_count < MAX_MAILS_PER_CHILD
             return answer
@@ -124,8 +130,7 @@ class ReaderPool:
     def _settings_line(self) -> bytes:
         return self.settings.model_dump_json(include=SETTINGS_OF_CHILD).encode() + b"\n"
 
-    async def _ask(self, child: _Child, raw: bytes, envelope: MailEnvelope) -> dict[str, Any]:
-        request = {"envelope": envelope.model_dump(mode="json"), "size": len(raw)}
+    async def _ask(self, child: _Child, raw: bytes, request: dict[str, Any]) -> dict[str, Any]:
         try:
             async with asyncio.timeout(self.read_timeout_seconds):
                 await _send(child.process, json.dumps(request).encode() + b"\n" + raw)
