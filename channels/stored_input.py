@@ -46,8 +46,9 @@ class StoredInput:
 class ThreadContext:
     """A thread as a channel needs it to send a message that belongs to it.
 
-    `title` is that of its first message. `references` are the conversation keys that were exchanged with the recipient
-    in this thread, the oldest first.
+    `thread_id` is empty for the reply to an input that concerns several threads or none. `title` is that of its first
+    message. `references` are the conversation keys that were exchanged with the recipient in this thread, the oldest
+    first.
     """
 
     thread_id: str
