@@ -12,7 +12,7 @@ from agents.core.messages import Assurance, IncomingMessage, Message, Provenance
 from agents.core.policy import Policy, Rule
 from agents.core.requests import Answer, Request
 from agents.core.state import ThreadState
-from agents.core.values import Address, person_address
+from agents.core.values import REQUEST_CODE_ALPHABET, REQUEST_CODE_LENGTH, Address, person_address
 from agents.llm.base import Model
 from bot.bootstrap import Bot, QueueAssignment, bootstrap
 from bot.channel_host import channels_by_scheme as plugin_channels
@@ -180,7 +180,7 @@ class BotHarness:
 
 
 class SequentialIds:
-    """Generator of sequential ids and codes, so that a test can predict them."""
+    """Generator of sequential ids and of codes that people can type, so that a test can predict them."""
 
     def __init__(self, id_prefix: str) -> None:
         self._prefix, self._numbers = id_prefix, count(1)
@@ -189,7 +189,9 @@ class SequentialIds:
         return f"{self._prefix}{next(self._numbers):05}"
 
     def new_code(self) -> str:
-        return f"{self._prefix.upper()}{next(self._numbers):05}"
+        number, digits = next(self._numbers), len(REQUEST_CODE_ALPHABET)
+        powers = (digits**exponent for exponent in range(REQUEST_CODE_LENGTH - 2, -1, -1))
+        return self._prefix.upper() + "".join(REQUEST_CODE_ALPHABET[number // power % digits] for power in powers)
 
 
 async def _cancel_tasks(worker: EmbeddedWorker) -> None:

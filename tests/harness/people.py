@@ -58,3 +58,11 @@ SLACK_PEOPLE = with_addresses(
     carol=("slack:U0CAROL",),
 )
 """The people with full names, as in a Slack workspace, and with their Slack users."""
+
+EMAIL_DOMAIN = "corp.test"
+EMAIL_ADDRESSES = {key: f"{key}@{EMAIL_DOMAIN}" for key in PERSON_KEYS}
+EMAIL_PEOPLE = with_addresses(
+    _with_field(PEOPLE, "name", {"alice": "Alice Ng", "bob": "Bob Ito", "carol": "Carol Diaz"}),
+    **{key: (f"email:{address}",) for key, address in EMAIL_ADDRESSES.items()},
+)
+"""The people with full names and one email address each."""
