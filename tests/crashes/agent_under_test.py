@@ -14,7 +14,7 @@ from agents.core.commands import Commands
 from agents.core.completion import Completion
 from agents.core.errors import ToolError
 from agents.core.messages import Message, Receipt
-from agents.core.policy import ApprovalTerms, Policy
+from agents.core.policy import ApprovalTerms, EscalationStep, Policy, Rule
 from agents.core.tools import Tool, ToolContext, ToolResult, tool
 from agents.core.values import Address
 from agents.llm.base import ModelRequest, OnPartialReply
@@ -69,10 +69,15 @@ does = "waits"
 step = { intent = "await", seconds = "{seconds}", reason = "{order}" }
 """
 CRASH_PEOPLE = with_addresses(
-    PEOPLE, alice=("pager:alice", "slack:U0ALICE"), bob=("pager:bob", "slack:U0BOB"), carol=("pager:carol",)
+    PEOPLE,
+    alice=("pager:alice", "slack:U0ALICE", "email:alice@corp.test"),
+    bob=("pager:bob", "slack:U0BOB", "email:bob@corp.test"),
+    carol=("pager:carol",),
 )
 CREDENTIALS = [Credential(ApiToken(name=name, secret=token, person=name)) for name, token in TOKENS.items()]
 APPROVAL_EXPIRY_SECONDS = 1800
+BY_MAIL = "by-mail"
+"""Order whose approvers are asked by mail."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +172,13 @@ def build_roster(journaled_tools: JournaledTools) -> Roster:
     tools, commands = build_tools(journaled_tools), Commands.parse(COMMANDS)
     crew = Agent(name="crew", purpose="works", instructions="Work.", tools=tools, commands=commands)
     scout = replace(crew, name="scout", prefetch=("glance",))
-    return Roster({"crew": crew, "scout": scout}, Policy(people=CRASH_PEOPLE))
+    ask_by_mail = ApprovalTerms(
+        roles=("release",),
+        expires=APPROVAL_EXPIRY_SECONDS,
+        escalate=(EscalationStep(after=1, to=Address("role:release"), via="email"),),
+    )
+    rule = Rule(name="by mail", tool="ship", when={"order": BY_MAIL}, ask=ask_by_mail)
+    return Roster({"crew": crew, "scout": scout}, Policy(people=CRASH_PEOPLE, rules=(rule,)))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ python -m tests.crashes.process --url URL --folder FOLDER [--role up] [--kill-po
 `--kill-point` names the point where the process is killed, or suspended with `--suspend`. `--clock-offset` moves its
 clock forward (seconds), `--blocked-tool` names a tool that waits at the gate, `--no-clock` disables timers,
 `--heartbeat-timeout` is the silence in seconds after which other processes count as dead, `--slack` is the base URL of
-the Slack API, `--socket` uses Socket Mode. A line of JSON on stdout announces that the process is ready, and its port.
+the Slack API, `--socket` uses Socket Mode. With `--email-listen` it receives mail there, sends it to `--email-relay`
+and asks the DNS server `--email-dns`. A line of JSON on stdout announces that the process is ready, and its port.
 """
 
 import argparse
@@ -51,6 +52,7 @@ from storage.jobs import QUEUES, recovery
 from storage.jobs import worker as jobs
 from storage.processes import Process
 from tests.crashes.agent_under_test import CREDENTIALS, JournaledTools, KillingModel, PagerChannel, build_roster
+from tests.crashes.email_fault_injection import killing_email_plugin
 from tests.crashes.fault_injection import (
     FaultyDatabase,
     KillingCommitListener,
@@ -94,6 +96,9 @@ def _parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--no-clock", action="store_true")
     parser.add_argument("--slack", default="")
     parser.add_argument("--socket", action="store_true")
+    parser.add_argument("--email-listen", default="")
+    parser.add_argument("--email-relay", default="")
+    parser.add_argument("--email-dns", default="")
     parser.add_argument("--heartbeat-timeout", type=float, default=recovery.HEARTBEAT_TIMEOUT_SECONDS)
     return parser.parse_args(arguments)
 
@@ -146,6 +151,11 @@ def _build_bot(role: ProcessRole, options: argparse.Namespace) -> tuple[Bot, Kil
     if options.slack:
         plugins["slack"] = killing_slack_plugin(options.slack, clock, sleep, kill_point, is_socket_mode=options.socket)
         channels["slack"] = cast("Channel", plugins["slack"].channel)
+    if options.email_listen:
+        plugins["email"] = killing_email_plugin(
+            options.email_listen, options.email_relay, options.email_dns, clock, kill_point
+        )
+        channels["email"] = cast("Channel", plugins["email"].channel)
     assignment = _queue_assignment(role, options) if database.is_multi_process else None
     bot = bootstrap(
         database, roster, KillingModel(kill_point), channels, clock=clock, sleep=sleep, assignment=assignment
