@@ -25,6 +25,7 @@ MAX_ANSWER_BYTES = 8_388_608
 SETTINGS_OF_CHILD = {"email_address", "email_authserv_id", "dns_resolver", "lmtp_listen", "smtp_listen"}
 """The settings that a sender check needs: a process that reads foreign bytes must not know the relay's password."""
 
+_SHUTDOWN_SIGNALS = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGTERM})
 _COMMAND = (sys.executable, "-m", "channels.email.reader_child")
 
 
@@ -109,7 +110,13 @@ class ReaderPool:
             raise Unavailable("the mail reader is closed")
         try:
             process = await asyncio.create_subprocess_exec(
-                *self.command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env={}, limit=MAX_ANSWER_BYTES
+                *self.command,
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=DEVNULL,
+                env={},
+                limit=MAX_ANSWER_BYTES,
+                start_new_session=True,  # Ctrl-C in a terminal must not end a child in the middle of a mail
             )
         except OSError as error:
             raise Unavailable(f"the mail reader could not be started: {error.strerror}") from error
@@ -139,10 +146,12 @@ class ReaderPool:
             raise MailRejected(f"reading the mail takes longer than {self.read_timeout_seconds:g} s") from error
 
     def _explain_end(self, child: _Child) -> str:
-        """Return why a child ended. Raises Unavailable if the pool was closed meanwhile."""
+        """Return why a mail ended its child. Raises Unavailable if the mail is not the reason."""
         if self._is_closed:
             raise Unavailable("the mail reader was closed")
         code = child.exit_code
+        if -code in _SHUTDOWN_SIGNALS:
+            raise Unavailable("the mail reader was stopped")
         if code == -signal.SIGXCPU:
             return "reading the mail takes too much processor time"
         return (

@@ -83,6 +83,18 @@ async def test_mail_that_kills_its_reader_does_not_stop_others_meanwhile() -> No
     ]
 
 
+async def test_reader_that_a_shutdown_stops_leaves_the_mail_for_later() -> None:
+    async with running_pool() as pool:
+        with pytest.raises(Unavailable, match="the mail reader was stopped"):
+            await pool.read(behaving("be terminated"), ENVELOPE)
+        await process_of(pool)
+        reading = asyncio.create_task(pool.read(behaving("hang"), ENVELOPE))
+        await asyncio.sleep(0)
+        await pool.close()
+        with pytest.raises(Unavailable):
+            await reading
+
+
 async def test_output_of_a_library_is_not_an_answer() -> None:
     async with running_pool() as pool:
         assert (await pool.read(behaving("print"), ENVELOPE)).new_text == "Hello"

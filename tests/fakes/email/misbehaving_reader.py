@@ -51,6 +51,7 @@ BEHAVIORS: dict[str, Callable[[], object]] = {
     "compute": compute,
     "fill memory": fill_memory,
     "die": lambda: os._exit(3),
+    "be terminated": lambda: os.kill(os.getpid(), signal.SIGTERM),
     "print": lambda: os.write(1, b'{"mail": {}}\n'),
     "write a file": write_file,
     "no dns": fail_without_dns,
