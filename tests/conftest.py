@@ -10,6 +10,7 @@ from hypothesis import settings
 
 from storage.database.database import Database
 from tests.databases import DATABASES, create_postgres_database, create_sqlite_database, drop_if_server_outlives_tests
+from tests.fakes.email.postfix import why_unavailable
 
 KILL_SEED = 20_260_101
 QUICK_EXAMPLES, ALL_EXAMPLES = 50, 300
@@ -69,9 +70,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=slow)
 
 
-def pytest_report_header(config: pytest.Config) -> str:
-    """Print the kill seed. Hypothesis prints by itself how to repeat its examples."""
-    return f"kill seed: {config.getoption('kill_seed')}; hypothesis: {settings.get_current_profile_name()}"
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Print the kill seed, and why no test uses a real Postfix. Hypothesis prints how to repeat its examples."""
+    seeds = f"kill seed: {config.getoption('kill_seed')}; hypothesis: {settings.get_current_profile_name()}"
+    reason = why_unavailable()
+    return [seeds, "postfix: used with --all" if reason is None else f"postfix: not used, because {reason}"]
 
 
 @pytest.fixture

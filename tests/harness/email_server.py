@@ -13,9 +13,9 @@
 import asyncio
 import json
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from tests.crashes.journals import Journals
 from tests.crashes.process_pool import wait_until
 from tests.crashes.snapshot import SystemSnapshot, snapshot_connection, unfinished_thread_ids
 from tests.databases import DATABASES, drop_if_server_outlives_tests
+from tests.fakes.email.postfix import running_postfix
 from tests.harness.email_people import BOT_ADDRESS, MailWorld, mail_world
 from tests.harness.people import EMAIL_PEOPLE, TOKENS, to_toml, with_roles
 from tests.harness.repository import Repository
@@ -47,13 +48,14 @@ escalate = [ { after = "1s", to = "role:release", via = "email" } ]
 
 @dataclass(frozen=True)
 class Deployment:
-    """Database and the `handrail` command of each of the bot's processes."""
+    """Database, the `handrail` command of each of the bot's processes, and whether a Postfix is in front of them."""
 
     database: str
     commands: tuple[str, ...] = ("up",)
+    has_postfix: bool = False
 
     def __str__(self) -> str:
-        return f"{self.database}, {' + '.join(self.commands)}"
+        return f"{self.database}, {' + '.join(self.commands)}{', postfix' if self.has_postfix else ''}"
 
 
 @dataclass
@@ -63,7 +65,6 @@ class EmailServerHarness:
     processes: ServerProcesses
     world: MailWorld
     database_url: str
-    port: int = field(default_factory=free_port)
 
     @property
     def repository(self) -> Repository:
@@ -98,13 +99,13 @@ class EmailServerHarness:
 
         await asyncio.to_thread(wait_for_work)
 
-    async def wait_until_processed(self) -> None:
-        """Wait until all mails are processed."""
+    async def wait_until_processed(self, count: int) -> None:
+        """Wait until the bot has stored so many mails, and has processed all of them."""
 
         def wait_for_inputs() -> None:
             with snapshot_connection(self.database_url) as connection:
                 wait_until(
-                    lambda: not has_unfinished_inputs(connection),
+                    lambda: count_inputs(connection) >= count and not has_unfinished_inputs(connection),
                     lambda: f"unfinished: {self.processes.log_text[-4000:]}",
                     WAIT_TIMEOUT_SECONDS,
                 )
@@ -143,31 +144,62 @@ def has_unfinished_inputs(connection: Connection) -> bool:
     return bool(count)
 
 
+def count_inputs(connection: Connection) -> int:
+    """Return the number of stored inputs."""
+    count: int = connection.execute(text("SELECT count(*) FROM raw_input")).scalar_one()
+    connection.rollback()
+    return count
+
+
 @asynccontextmanager
 async def running_email_server(folder: Path, deployment: Deployment) -> AsyncIterator[EmailServerHarness]:
     """Start the bot's processes, which receive mail and send it to the mail server of the people."""
     (folder / "handrail.toml").write_text(to_toml(EMAIL_SERVER_PEOPLE) + RULES)
     url, port = DATABASES[deployment.database](folder), free_port()
+    front_ports: list[int] = []
     try:
-        async with mail_world(lambda: port) as world:
-            variables = {**server_environment(folder), **_email_variables(world, port), "DATABASE_URL": url}
-            processes = ServerProcesses(folder, variables, deployment.commands)
-            harness = EmailServerHarness(processes, world, url, port)
-            try:
-                await harness.start()
-                harness.repository.enable_reflog()
-                yield harness
-            finally:
-                await harness.kill()
+        async with mail_world(lambda: (*front_ports, port)[0]) as world:
+            with _front_server(folder, deployment, world, port, front_ports):
+                variables = {**server_environment(folder), **_email_variables(world, port, front_ports)}
+                processes = ServerProcesses(folder, {**variables, "DATABASE_URL": url}, deployment.commands)
+                async with _running(EmailServerHarness(processes, world, url)) as harness:
+                    yield harness
     finally:
         drop_if_server_outlives_tests(url)
 
 
-def _email_variables(world: MailWorld, port: int) -> dict[str, str]:
+@contextmanager
+def _front_server(
+    folder: Path, deployment: Deployment, world: MailWorld, lmtp_port: int, front_ports: list[int]
+) -> Iterator[None]:
+    """Run a Postfix if the deployment has one, and append its port to `front_ports`."""
+    if not deployment.has_postfix:
+        yield
+        return
+    domain = BOT_ADDRESS.partition("@")[2]
+    with running_postfix(folder / "postfix", domain=domain, lmtp_port=lmtp_port, relay_port=world.sink.port) as port:
+        front_ports.append(port)
+        yield
+
+
+@asynccontextmanager
+async def _running(harness: EmailServerHarness) -> AsyncIterator[EmailServerHarness]:
+    try:
+        await harness.start()
+        harness.repository.enable_reflog()
+        yield harness
+    finally:
+        await harness.kill()
+
+
+def _email_variables(world: MailWorld, port: int, front_ports: list[int]) -> dict[str, str]:
+    """Return the variables of a bot that receives mail at this port, by LMTP if another server is in front."""
+    listen = f"127.0.0.1:{port}"
     return {
         "EMAIL_ADDRESS": BOT_ADDRESS,
-        "SMTP_LISTEN": f"127.0.0.1:{port}",
-        "SMTP_URL": f"smtp://127.0.0.1:{world.sink.port}",
+        "SMTP_LISTEN": "" if front_ports else listen,
+        "LMTP_LISTEN": listen if front_ports else "",
+        "SMTP_URL": f"smtp://127.0.0.1:{(*front_ports, world.sink.port)[0]}",
         "DNS_RESOLVER": f"{world.dns.address.host}:{world.dns.address.port}",
         "SECRET_KEY": SECRET_KEY,
     }

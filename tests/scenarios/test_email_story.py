@@ -11,11 +11,14 @@ import pytest
 from tests.crashes.checker import find_violations
 from tests.fakes.email.composers import Original, outlook_desktop
 from tests.fakes.email.mail_person import InboxMail, MailPerson, set_thread_headers
+from tests.fakes.email.postfix import why_unavailable
 from tests.harness.email_server import Deployment, EmailServerHarness, running_email_server
 from tests.slow_cases import slow, slow_unless
 
 SQLITE, POSTGRESQL = Deployment("sqlite"), Deployment("postgresql")
 SEPARATE_PROCESSES = Deployment("postgresql", ("web", "worker", "clock", "smtp"))
+BEHIND_POSTFIX = [] if why_unavailable() else [Deployment("sqlite", has_postfix=True)]
+"""Deployment behind a real Postfix over LMTP; the header of a test run says why there is none."""
 STAGES = ("requested", "shown", "forged", "approved", "confirmed", "done", "reported")
 TOOL, REQUEST_TEXT, SUBJECT = "push_release_tag", "deploy v1.4.0 to production", "Release of today"
 
@@ -65,7 +68,7 @@ async def forge_replies(harness: EmailServerHarness, card: InboxMail) -> None:
     ):
         await impostor.reply(card, f"APPROVE {card.code}")
     await harness.world.eve.reply(card, f"APPROVE {card.code}")
-    await harness.wait_until_processed()
+    await harness.wait_until_processed(count=4)  # with the request of Alice
     [row] = harness.take_snapshot().requests.values()
     assert row.status == "open"
     assert message_ids(harness) == sent
@@ -117,7 +120,11 @@ def count_mails(person: MailPerson) -> int:
     return len({mail.message_id for mail in person.inbox()})
 
 
-@pytest.mark.parametrize("deployment", [SQLITE, POSTGRESQL, SEPARATE_PROCESSES], ids=str)
+@pytest.mark.parametrize(
+    "deployment",
+    [SQLITE, POSTGRESQL, SEPARATE_PROCESSES, *(pytest.param(one, marks=slow) for one in BEHIND_POSTFIX)],
+    ids=str,
+)
 async def test_forged_reply_is_ignored_and_genuine_reply_is_done(tmp_path: Path, deployment: Deployment) -> None:
     async with running_email_server(tmp_path, deployment) as harness:
         async for _ in run_scenario(harness):
