@@ -22,7 +22,7 @@ def thread_findings(scan: ThreadScan) -> Iterator[Finding]:
 
 
 def thread_findings_of_server(client: TerminalClient) -> Iterator[Finding]:
-    """Yield the same findings, also those about inputs, read from a server that has locked the database.
+    """Yield the same findings and those about inputs, read from a server that has locked the database.
 
     Yield a warning if the token lacks the scope, and nothing if the server gives no usable answer.
     """
