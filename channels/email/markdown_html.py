@@ -59,7 +59,9 @@ def _render_link_end(
 
 
 def _create_markdown() -> MarkdownIt:
-    markdown = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"]).disable("image")
+    markdown = (
+        MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"]).disable("image")
+    )
     markdown.add_render_rule("link_close", _render_link_end)
     return markdown
 
