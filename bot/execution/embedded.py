@@ -138,11 +138,11 @@ class EmbeddedBackend:
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def start(self) -> None:
-        """Start the dispatcher first, so that it receives each message of the worker exactly once."""
+        """Start the dispatcher before the worker, so that it receives each message of the worker exactly once."""
         await self.dispatcher.start()
         self.engine.listeners += [self.worker.on_commit, self.dispatcher.on_commit, self.timers.on_commit]
-        await self.worker.start()
         await self.inputs.start()
+        await self.worker.start()
         self._tasks.append(self.supervisor.start("timers", self.timers.run))
         self._tasks.append(self.supervisor.start("cleanup", self._run_cleanup))
 
