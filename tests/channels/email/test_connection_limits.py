@@ -94,6 +94,7 @@ async def test_client_that_reads_nothing_is_disconnected():
         _, writer = await asyncio.open_connection(sock=connection, limit=1)
         with pytest.raises(ConnectionError):
             await _write_until_disconnected(writer)
+        writer.close()
 
 
 async def _write_until_disconnected(writer):
