@@ -20,6 +20,14 @@ from channels.email.spf_check import check_spf
 from channels.email.values import DnsUnavailable, MailEnvelope, SenderCheck, SenderVerdict
 
 _MAX_FROM_LENGTH = 1_000  # characters
+_SINGLE_FIELDS = (
+    *("Date", "Sender", "Reply-To", "To", "Cc", "Message-ID", "In-Reply-To", "References", "Subject"),
+    *("MIME-Version", "Content-Type", "Content-Transfer-Encoding", "Content-Disposition"),
+)
+"""Fields that a mail has at most once (RFC 5322 §3.6, RFC 2045).
+
+A signature covers the lowest field of a name and mail programs read the highest, so a second one changes a signed mail.
+"""
 _QUOTED_NAME = re.compile(r'"(?:[^"\\]|\\.)*"')
 _UNQUOTED_NAME = re.compile(r'[^"<>@,:;()\[\]\\]*(?:\([^"<>@,:;()\[\]\\]*\)[^"<>@,:;()\[\]\\]*)?')
 
@@ -43,6 +51,8 @@ def _check_sender(
         address = find_sender(raw, from_values)
     except ValueError as error:
         return SenderVerdict(address=None, is_authenticated=False, method="none", reason=str(error))
+    if any(len(find_header_values(raw, name)) > 1 for name in _SINGLE_FIELDS):
+        return _not_authenticated(address, "a header that a mail has once is repeated")
     domain = address.partition("@")[2]
     if authserv_id and envelope.protocol == "lmtp":
         return _check_trusted_header(raw, address, authserv_id)
