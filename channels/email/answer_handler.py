@@ -163,6 +163,8 @@ class AnswerHandler:
                 return replace(answer, arguments=merge_arguments(request, parse_assignments(rest), schema))
             case "answer":
                 return replace(answer, text=_parse_answer_text(request, rest))
+            case "deny":  # possible whatever the sender has seen
+                return replace(answer, comment=rest or None, shown_digest=None)
             case _:
                 return replace(answer, comment=rest or None)
 
@@ -175,7 +177,7 @@ class AnswerHandler:
             arrival=self.received.arrival(f"#{request.id}"),
             request=request.id,
             decision="deny",
-            assurance=self.received.assurance,
+            assurance=self.received.assurance_for(request),
             shown_digest=shown_digest,
             was_shown=token is not None,
         )

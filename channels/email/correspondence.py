@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from agents.core.messages import Assurance
+from agents.core.requests import Request
 from agents.core.values import Address
 from channels.email.addresses import normalize_address, unverified_address
 from channels.email.tokens import MailTokens, PersonToken, RequestToken, ThreadToken, Token
@@ -18,7 +19,7 @@ from channels.stored_input import StoredInput
 
 CHANNEL = "email"
 MAX_MAIL_AGE = timedelta(days=7)
-"""Age above which the Date header of a mail is not believed."""
+"""Maximum age of a mail, by its Date header, whose sender can be authenticated."""
 
 _MAX_CONVERSATION_KEYS = 100
 
@@ -72,7 +73,7 @@ class ReceivedMail:
         cls, parsed: ParsedMail, envelope: MailEnvelope, stored: StoredInput, tokens: MailTokens
     ) -> "ReceivedMail":
         """Return the mail with its sender. One that is not authenticated gets an address that belongs to no person."""
-        address, is_authenticated = _identify_sender(parsed, envelope)
+        address, is_authenticated = _identify_sender(parsed, envelope, stored.raw.received_at)
         found = (tokens.parse_recipient(recipient) for recipient in envelope.recipients)
         recipients = tuple(token for token in found if token is not None)
         return cls(
@@ -83,13 +84,18 @@ class ReceivedMail:
             recipients=recipients,
             own_tokens=tuple(t for t in recipients if is_authenticated and tokens.is_for(t, address.id)),
             key=_mail_key(parsed, address, stored.raw.key),
-            arrived_at=_arrival_time(parsed.date, stored.raw.received_at),
+            arrived_at=stored.raw.received_at,
         )
 
-    @property
-    def assurance(self) -> Assurance:
-        """Return medium assurance for an authenticated reply to a mail that Handrail sent to this sender."""
-        return Assurance.MEDIUM if self.own_tokens else Assurance.NONE
+    def assurance_for(self, request: Request) -> Assurance:
+        """Return medium assurance for an authenticated reply to a mail in which this sender was shown the request.
+
+        The token of a digest mail does not name its requests, so the request must have been sent to the address.
+        """
+        is_reply_to_digest = any(isinstance(token, PersonToken) for token in self.own_tokens)
+        was_sent = any(card.address == self.address for card in request.cards)
+        is_shown = self.request_token(request.id) is not None or (is_reply_to_digest and was_sent)
+        return Assurance.MEDIUM if is_shown else Assurance.NONE
 
     @property
     def has_token(self) -> bool:
@@ -106,10 +112,15 @@ class ReceivedMail:
         return Arrival(CHANNEL, (f"{self.key}{part}",), sender, source=self.address, at=self.arrived_at)
 
 
-def _identify_sender(mail: ParsedMail, envelope: MailEnvelope) -> tuple[Address, bool]:
-    """Return the address of the From header, or of MAIL FROM without a valid one, and whether it is authenticated."""
+def _identify_sender(mail: ParsedMail, envelope: MailEnvelope, received_at: datetime) -> tuple[Address, bool]:
+    """Return the address of the From header, or of MAIL FROM without a valid one, and whether it is authenticated.
+
+    A mail that is older than MAX_MAIL_AGE could be a copy of one whose dedup key has been deleted: its signature, which
+    has no end, does not count.
+    """
     found = mail.sender.address
-    if mail.sender.is_authenticated and found is not None:
+    is_recent = mail.date is None or mail.date >= received_at - MAX_MAIL_AGE
+    if mail.sender.is_authenticated and is_recent and found is not None:
         try:
             return Address(f"{CHANNEL}:{normalize_address(found)}"), True
         except ValueError:
@@ -125,8 +136,3 @@ def _mail_key(mail: ParsedMail, address: Address, input_key: str) -> str:
     """
     identity = (mail.message_id, mail.body_sha256) if mail.message_id else (input_key,)
     return "mail:" + sha256("\x00".join((address, *identity)).encode(errors="replace")).hexdigest()[:40]
-
-
-def _arrival_time(date: datetime | None, received_at: datetime) -> datetime:
-    is_plausible = date is not None and received_at - MAX_MAIL_AGE <= date <= received_at
-    return date if date is not None and is_plausible else received_at

@@ -125,17 +125,16 @@ async def test_request_beyond_the_assurance_of_mail_names_the_link(database: Dat
         await desk.bot.wait_until_done(request.thread_id)
 
 
-async def test_reply_to_a_digest_decides_the_named_lines_only(database: Database) -> None:
-    async with mail_desk(database, ScriptedModel(SHIP, SHIP, SHIP, SHIPPED, SHIPPED)) as desk:
+async def test_digest_token_approves_no_request_that_was_not_sent_to_the_sender(database: Database) -> None:
+    async with mail_desk(database, ScriptedModel(SHIP, SHIP, SHIP, SHIPPED)) as desk:
         requests = [await desk.open_request() for _ in range(3)]
         text = f"APPROVE {requests[0].code}\nDENY {requests[2].code} not now"
         result = await desk.receive(desk.mail(text, sender="bob"), TOKENS.person_address("bob@corp.test"))
         statuses = [(await desk.current(request)).status for request in requests]
-        assert statuses == ["approved", "open", "denied"]
+        assert statuses == ["open", "open", "denied"]
         assert result.reply is not None
-        assert result.reply.text.count("Recorded for") == 2
-        for request in (requests[0], requests[2]):
-            await desk.bot.wait_until_done(request.thread_id)
+        assert result.reply.text.count("Recorded for") == 1
+        await desk.bot.wait_until_done(requests[2].thread_id)
 
 
 async def test_contradicting_verdicts_decide_nothing_and_are_asked_back_once(database: Database) -> None:
@@ -177,6 +176,16 @@ async def test_edit_changes_the_named_arguments(database: Database) -> None:
         await desk.receive(desk.mail(f"EDIT {request.code} tag=v2", sender="bob"), card_address(request, "bob"))
         await desk.bot.wait_until_done(request.thread_id)
         assert [action for _, action in desk.bot.tool_call_recorder.runs] == ["ship v2"]
+
+
+async def test_reply_to_a_card_from_before_an_edit_may_deny(database: Database) -> None:
+    rules = (Rule(name="release", tool="ship", ask=ApprovalTerms(roles=("release",), quorum=2)),)
+    async with mail_desk(database, ScriptedModel(SHIP, SHIPPED), rules=rules) as desk:
+        request = await desk.open_request()
+        await desk.receive(desk.mail(f"EDIT {request.code} tag=v2", sender="bob"), card_address(request, "bob"))
+        await desk.receive(desk.mail(f"DENY {request.code} no", sender="carol"), card_address(request, "carol"))
+        assert (await desk.current(request)).status == "denied"
+        await desk.bot.wait_until_done(request.thread_id)
 
 
 async def test_reply_to_a_card_from_before_an_edit_does_not_approve(database: Database) -> None:

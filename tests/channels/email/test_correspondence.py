@@ -1,12 +1,15 @@
 """Any mail refers to at most one thread, which its tokens and Message-IDs decide and its subject does not."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.core.messages import Receipt
+from agents.core.requests import PostedCard, Request
+from agents.core.values import Address
 from channels.email.automatic_replies import describe_grammar
-from channels.email.correspondence import ReceivedMail, find_thread_reference
+from channels.email.correspondence import MAX_MAIL_AGE, ReceivedMail, find_thread_reference
 from channels.email.tokens import RequestToken, ThreadToken
 from channels.email.values import MailEnvelope, ParsedMail, SenderVerdict
 from channels.email.verdicts import parse_verdicts
@@ -64,24 +67,49 @@ def test_subject_never_decides_and_tokens_come_first(
     assert set(found.conversation_keys) == {*in_reply_to, *references}
 
 
-@given(st.lists(RECIPIENTS), st.booleans(), st.sampled_from(["alice@corp.test", "bob@corp.test"]))
-def test_only_an_authenticated_reply_to_an_own_mail_has_medium_assurance(
-    recipients: list[str], is_authenticated: bool, sender: str
-) -> None:
-    parsed = parse_mail("", [], [], is_authenticated=is_authenticated)
-    mail = parsed.model_copy(update={"sender": parsed.sender.model_copy(update={"address": sender})})
+def receive(mail: ParsedMail, sender: str, recipients: list[str]) -> ReceivedMail:
+    mail = mail.model_copy(update={"sender": mail.sender.model_copy(update={"address": sender})})
     envelope = MailEnvelope(
         mail_from=sender, recipients=tuple(recipients), peer="192.0.2.1", helo="mail.test", protocol="smtp"
     )
     stored = StoredInput("in_1", RawInput("email", "key", "group", NOW, {}, b""), 1, 1)
-    received = ReceivedMail.identify(mail, envelope, stored, TOKENS)
-    is_own = any(
-        isinstance(token, RequestToken) or address == TOKENS.person_address("alice@corp.test")
-        for address in recipients
-        if (token := TOKENS.parse_recipient(address)) is not None
+    return ReceivedMail.identify(mail, envelope, stored, TOKENS)
+
+
+def request_with_card(request_id: str, address: str | None) -> Request:
+    """Return an open request whose card was sent to this address, or to nobody."""
+    receipt = Receipt(ref="<sent@handrail.test>", digest="0" * 64)
+    cards = [] if address is None else [PostedCard(address=Address(address), state="open", receipt=receipt)]
+    request = get_open_request(thread_waiting_for_approval())
+    return request.model_copy(update={"id": request_id, "cards": tuple(cards)})
+
+
+@given(
+    recipients=st.lists(RECIPIENTS),
+    is_authenticated=st.booleans(),
+    sender=st.sampled_from(["alice@corp.test", "bob@corp.test"]),
+    request_id=st.sampled_from(["req_3", "req_5"]),
+    shown_at=st.sampled_from([None, "email:alice@corp.test", "email:bob@corp.test"]),
+)
+def test_only_a_reply_to_a_mail_that_showed_the_request_is_medium(
+    recipients: list[str], is_authenticated: bool, sender: str, request_id: str, shown_at: str | None
+) -> None:
+    received = receive(parse_mail("", [], [], is_authenticated=is_authenticated), sender, recipients)
+    is_reply_to_card = request_id == "req_3" and any(
+        isinstance(TOKENS.parse_recipient(recipient), RequestToken) for recipient in recipients
     )
-    expected = "medium" if is_authenticated and sender == "alice@corp.test" and is_own else "none"
-    assert received.assurance == expected
+    is_reply_to_digest = TOKENS.person_address("alice@corp.test") in recipients and shown_at == f"email:{sender}"
+    is_own = is_authenticated and sender == "alice@corp.test"
+    expected = "medium" if is_own and (is_reply_to_card or is_reply_to_digest) else "none"
+    assert received.assurance_for(request_with_card(request_id, shown_at)) == expected
+
+
+@given(st.timedeltas(min_value=timedelta(days=-30), max_value=timedelta(days=30)))
+def test_mail_older_than_a_week_is_not_authenticated(age: timedelta) -> None:
+    mail = parse_mail("", [], [], is_authenticated=True).model_copy(update={"date": NOW - age})
+    received = receive(mail, "alice@corp.test", [BOT])
+    assert received.is_authenticated == (age <= MAX_MAIL_AGE)
+    assert received.arrival().at == NOW
 
 
 def test_quoted_grammar_is_no_verdict() -> None:
