@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
@@ -11,7 +11,7 @@ from typing import TypeVar
 from aiosmtpd.smtp import SMTP, Envelope, Session, TLSSetupException
 
 from channels.base import Level, Runtime
-from channels.email.tokens import MailTokens
+from channels.email.tokens import MailTokens, MessageToken, ThreadToken
 from channels.email.values import MailEnvelope
 from channels.stored_input import RawInput
 
@@ -117,7 +117,7 @@ class MailIntake:
     async def _store(self, envelope: MailEnvelope, content: bytes) -> None:
         raw_input = RawInput(
             channel="email",
-            key=await run_sized(len(content), partial(compute_input_key, envelope.recipients, content)),
+            key=await run_sized(len(content), partial(compute_input_key, envelope, content)),
             group=self._group(envelope),
             received_at=self.runtime.now(),
             metadata=envelope.to_metadata(),
@@ -127,14 +127,24 @@ class MailIntake:
         self.runtime.log("inbound_accepted", channel="email", outcome="stored" if is_new else "duplicate")
 
     def _group(self, envelope: MailEnvelope) -> str:
-        """Return the recipient with a token, else the sender: a stranger cannot delay the mails of a thread."""
-        with_token = (to for to in envelope.recipients if self.tokens.parse_recipient(to) is not None)
-        return next(with_token, envelope.mail_from or "<>").lower()
+        """Return the recipient with a verified token, else the client and the sender that it names.
+
+        So a stranger can neither delay the mails of a thread or of another sender, nor get a group for each mail by
+        inventing tokens, which the limits of mails count by group.
+        """
+        tokens = {to.lower(): self.tokens.parse_recipient(to) for to in envelope.recipients}
+        verified = (to for to, token in tokens.items() if isinstance(token, ThreadToken | MessageToken))
+        return next(verified, f"{envelope.peer} {envelope.mail_from or '<>'}".lower())
 
 
-def compute_input_key(recipients: Sequence[str], content: bytes) -> str:
-    """Return the same key for each delivery of a mail to the same recipients."""
-    digest = sha256("\0".join(sorted(to.lower() for to in recipients)).encode())
+def compute_input_key(envelope: MailEnvelope, content: bytes) -> str:
+    """Return the same key for each delivery of a mail by the same client and sender to the same recipients.
+
+    A copy that another client delivers first must not make the genuine mail a duplicate: only the genuine one may be
+    authenticated.
+    """
+    parts = (envelope.protocol, envelope.peer, envelope.mail_from, *sorted(to.lower() for to in envelope.recipients))
+    digest = sha256("\0".join(parts).encode())
     digest.update(b"\0\0" + strip_trace_fields(content))
     return digest.hexdigest()
 

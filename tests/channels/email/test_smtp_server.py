@@ -15,6 +15,7 @@ from channels.email.config import EmailSettings, ListenAddress
 from channels.email.listener import MailListener
 from channels.email.mail_intake import SessionLimits, compute_input_key
 from channels.email.smtp_server import decode_data
+from channels.email.values import MailEnvelope
 from tests.channels.email.recording_receiver import RECEIVED_AT, RecordingRuntime
 from tests.channels.email.smtp_client import (
     BOT,
@@ -51,7 +52,7 @@ async def test_stores_the_mail_with_its_envelope_before_the_250(client, runtime)
     runtime.receiver.may_commit.set()
     assert await client.read_reply() == "250 2.0.0 Stored"
     (stored,), (envelope,) = runtime.receiver.inputs.values(), runtime.receiver.envelopes
-    assert (stored.content, stored.group, stored.received_at) == (MAIL, "alice@corp.test", RECEIVED_AT)
+    assert (stored.content, stored.group, stored.received_at) == (MAIL, "127.0.0.1 alice@corp.test", RECEIVED_AT)
     assert (envelope.mail_from, envelope.recipients, envelope.peer) == ("alice@corp.test", (BOT,), "127.0.0.1")
     assert (envelope.helo, envelope.protocol, envelope.is_tls) == ("client.test", "smtp", False)
 
@@ -99,7 +100,7 @@ async def test_mails_with_a_token_form_a_group_of_their_own(client, runtime):
     await client.start_mail(sender="")
     client.send(MAIL + b".\r\n")
     await client.read_reply()
-    assert [stored.group for stored in runtime.receiver.inputs.values()] == [THREAD_ADDRESS, "<>"]
+    assert [stored.group for stored in runtime.receiver.inputs.values()] == [THREAD_ADDRESS, "127.0.0.1 <>"]
     assert [envelope.mail_from for envelope in runtime.receiver.envelopes] == ["alice@corp.test", ""]
 
 
@@ -393,6 +394,17 @@ def test_bare_line_ends_and_nul_are_found(before, bare, after):
 
 @given(st.lists(st.sampled_from([BOT, THREAD_ADDRESS, BOT.upper()]), min_size=1), st.binary())
 def test_input_key_ignores_order_and_case_of_recipients(recipients, content):
-    key = compute_input_key(recipients, content)
-    assert compute_input_key([to.swapcase() for to in reversed(recipients)], content) == key
-    assert compute_input_key(recipients, content + b"x") != key
+    fields = {"mail_from": "alice@corp.test", "helo": "client.test", "protocol": "smtp"}
+    envelope = MailEnvelope(recipients=tuple(recipients), peer="192.0.2.1", **fields)
+    key = compute_input_key(envelope, content)
+    reordered = tuple(to.swapcase() for to in reversed(recipients))
+    assert compute_input_key(envelope.model_copy(update={"recipients": reordered}), content) == key
+    assert compute_input_key(envelope, content + b"x") != key
+    assert compute_input_key(envelope.model_copy(update={"peer": "192.0.2.2"}), content) != key
+
+
+async def test_invented_request_tokens_do_not_make_groups(client, runtime):
+    for number in range(2):
+        invented = BOT.replace("@", f"+r{number}{'0' * 8}{'a' * 16}@")
+        assert (await client.send_mail(MAIL + b"%d\r\n" % number, recipients=[invented])).startswith("250")
+    assert {stored.group for stored in runtime.receiver.inputs.values()} == {"127.0.0.1 alice@corp.test"}
