@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import Any
 
 from pydantic import AwareDatetime
 from sqlalchemy import Connection, Select, bindparam, delete, func, select, text, update
@@ -173,7 +174,10 @@ def finish(connection: Connection, input_id: str, attempt: int, end: AttemptEnd)
     row = connection.execute(_select_attempt(input_id, attempt)).first()
     if row is None:
         return False
-    values = {"state": end.state, "reason": end.reason, "finished_at": end.at, "unfinished_attempts": 0}
+    values: dict[str, Any] = {"state": end.state, "reason": end.reason, "finished_at": end.at}
+    values["unfinished_attempts"] = 0
+    if end.state == "ignored":
+        values["content"] = b""  # strangers can send much that is ignored
     if end.reply is not None and end.reply_key is not None:
         values |= _reply_values(connection, row.channel, end.reply, to_indexable(end.reply_key))
     connection.execute(update(_input).where(_input.c.id == input_id).values(**values))

@@ -26,7 +26,7 @@ SETTINGS_OF_CHILD = {"email_address", "email_authserv_id", "dns_resolver", "lmtp
 """The settings that a sender check needs: a process that reads foreign bytes must not know the relay's password."""
 
 _SHUTDOWN_SIGNALS = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGTERM})
-_COMMAND = (sys.executable, "-m", "channels.email.reader_child")
+_COMMAND = (sys.executable, "-P", "-m", "channels.email.reader_child")  # -P: not from the working folder
 
 
 class _ChildEnded(Exception):
