@@ -5,8 +5,8 @@ import json
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,9 @@ from channels.email.values import DnsUnavailable, MailEnvelope, MailRejected, Pa
 
 READ_TIMEOUT_SECONDS = 15.0
 START_TIMEOUT_SECONDS = 30.0
+PLACE_TIMEOUT_SECONDS = 15.0
+"""Limit on the wait for a child. With the limits above, a mail that is read twice ends within the 120 s that processing
+may take: an attempt that is stopped then counts against the mail, although other mails were slow."""
 END_TIMEOUT_SECONDS = 2.0
 """Time for a child that has closed its output to end by itself."""
 MAX_MAILS_PER_CHILD = 200
@@ -48,6 +51,7 @@ class ReaderPool:
     size: int = 2
     command: Sequence[str] = _COMMAND
     read_timeout_seconds: float = READ_TIMEOUT_SECONDS
+    place_timeout_seconds: float = PLACE_TIMEOUT_SECONDS
     _free: list[_Child] = field(default_factory=list)
     _all: set[_Child] = field(default_factory=set)
     _is_closed: bool = False
@@ -58,15 +62,15 @@ class ReaderPool:
     async def read(self, raw: bytes, envelope: MailEnvelope, *, is_dns_required: bool = True) -> ParsedMail:
         """Read a mail in a child process.
 
-        Raises MailRejected, DnsUnavailable, and Unavailable if no process can be started. If DNS is not required, a
-        sender who cannot be authenticated without it counts as not authenticated.
+        Raises MailRejected, DnsUnavailable, and Unavailable if all processes stay busy or none can be started. If DNS
+        is not required, a sender who cannot be authenticated without it counts as not authenticated.
         """
         request = {
             "envelope": envelope.model_dump(mode="json"),
             "size": len(raw),
             "is_dns_required": is_dns_required,
         }
-        async with self._places:
+        async with self._place():
             if (child := self._take_free()) is not None:
                 with suppress(_ChildEnded):  # it may have ended before this mail
                     return _to_mail(await self._use(child, raw, request))
@@ -75,6 +79,19 @@ class ReaderPool:
                 return _to_mail(await self._use(child, raw, request))
             except _ChildEnded:
                 raise MailRejected(self._explain_end(child)) from None
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """Hold one of the `size` places. Raises Unavailable if none becomes free in time."""
+        try:
+            async with asyncio.timeout(self.place_timeout_seconds):
+                await self._places.acquire()
+        except TimeoutError as error:
+            raise Unavailable("all mail readers are busy with other mails") from error
+        try:
+            yield
+        finally:
+            self._places.release()
 
     def _take_free(self) -> _Child | None:
         while self._free:

@@ -63,6 +63,19 @@ async def test_mail_that_stops_its_reader_is_rejected_alone(behavior: str, reaso
         assert (await pool.read(mail("Hello"), ENVELOPE)).new_text == "Hello"
 
 
+async def test_mail_that_finds_all_readers_busy_is_left_for_later() -> None:
+    async with running_pool() as pool:
+        pool.place_timeout_seconds = 0.0
+        slow = asyncio.create_task(pool.read(behaving("hang"), ENVELOPE))
+        await asyncio.sleep(0)
+        with pytest.raises(Unavailable, match="all mail readers are busy"):
+            await pool.read(mail("Hello"), ENVELOPE)
+        slow.cancel()
+        await asyncio.gather(slow, return_exceptions=True)
+        pool.place_timeout_seconds = 60.0
+        assert (await pool.read(mail("Hello"), ENVELOPE)).new_text == "Hello"
+
+
 @pytest.mark.slow
 async def test_mail_that_computes_too_long_is_rejected() -> None:
     async with running_pool() as pool:
