@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
-from agents.core.errors import ConfigurationError, Permanent, Retryable, Unavailable
+from agents.core.errors import ConfigurationError, Permanent, Retryable, StoreUnavailable, Unavailable
 from agents.core.messages import Message
 from bot.log import LogEvent, log
 from bot.services.inputs import InputService
@@ -77,8 +77,12 @@ class InputRunner:
             raise Unavailable(f"no channel in this process is called {stored.raw.channel}")
         return await process(stored)
 
-    async def send_reply(self, input_id: str, *, may_have_been_sent: bool) -> None:
-        """Send the pending reply to an input, if there is one. Raises Retryable when its channel is unavailable."""
+    async def send_reply(self, input_id: str, stop_event: asyncio.Event, *, may_have_been_sent: bool) -> None:
+        """Send the pending reply to an input, if there is one. While the database is away, only the recording repeats.
+
+        Raises Retryable when the channel of the reply is unavailable, and StoreUnavailable when `stop_event` is set
+        before the result was recorded.
+        """
         found = await self.inputs.load_reply(input_id)
         if found is None:
             return
@@ -91,7 +95,10 @@ class InputRunner:
                 state = "sent"
         if state == "undeliverable":
             log(LogEvent.MESSAGE_UNDELIVERABLE, level="warning", channel=reply.to.scheme, key=input_id)
-        await self.inputs.end_reply(input_id, state)
+        record = partial(self.inputs.end_reply, input_id, state)
+        await self.repeater.retry(
+            record, stop_event, on_error=partial(log_failed_reply, input_id), errors=StoreUnavailable
+        )
 
     async def _send(
         self, input_id: str, reply: InputReply, created_at: datetime, channel: Channel, *, may_have_been_sent: bool
@@ -207,7 +214,7 @@ class InputProcessor:
         async def send() -> None:
             flag = flags[0]
             flags[0] = True
-            await self.runner.send_reply(input_id, may_have_been_sent=flag)
+            await self.runner.send_reply(input_id, self._stop_event, may_have_been_sent=flag)
 
         try:
             await self.runner.repeater.retry(send, self._stop_event, on_error=partial(log_failed_reply, input_id))

@@ -120,7 +120,7 @@ class JobHandlers:
 
     async def _send_reply(self, input_id: str, job: RunningJob) -> None:
         try:
-            await self.inputs.send_reply(input_id, may_have_been_sent=job.attempts > 0)
+            await self.inputs.send_reply(input_id, self.stop_event, may_have_been_sent=job.attempts > 0)
         except Exception as error:
             log_failed_reply(input_id, error, job.attempts + 1)
             retry_after = error.retry_after if isinstance(error, Retryable) else None

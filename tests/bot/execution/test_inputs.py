@@ -240,6 +240,9 @@ class FailingDatabase:
             raise StoreUnavailable
         return await self.wrapped.transaction(function, on_commit)
 
+    async def read(self, function: Any) -> Any:
+        return await self.wrapped.read(function)
+
 
 @pytest.mark.parametrize("error", [None, Unavailable("no DNS")], ids=["result", "error"])
 async def test_database_that_is_away_does_not_count_as_a_crash(database: Database, error: Exception | None) -> None:
@@ -256,6 +259,22 @@ async def test_database_that_is_away_does_not_count_as_a_crash(database: Databas
     await runner.process_group(InputGroup("pager", "ward7"), asyncio.Event())
     assert (pager.keys, len(waits)) == (["one"], 9)
     assert (await read_rows(database))["one"].state == ("processed" if error is None else "stored")
+
+
+async def test_reply_is_sent_once_while_its_recording_fails(database: Database) -> None:
+    async def wait(at: datetime | None, wake_event: asyncio.Event) -> None:
+        pass
+
+    pager = Pager({"one": reply_with("x")})
+    failing = FailingDatabase(database, [*[True] * 4, False, False])
+    inputs = InputService(failing)  # type: ignore[arg-type]  # as above
+    runner = InputRunner(inputs, {"pager": pager.channel}, Repeater(Clock(), wait))
+    runner.processors["pager"] = lambda stored: pager.plugins["pager"].process_input(stored, None)
+    await inputs.store(RawInput("pager", "one", "ward7", datetime.now(UTC), {}, b""))
+    await runner.process_group(InputGroup("pager", "ward7"), asyncio.Event())
+    (input_id,) = [stored.id for stored in pager.calls]
+    await runner.send_reply(input_id, asyncio.Event(), may_have_been_sent=False)
+    assert (len(pager.channel.sent), (await read_rows(database))["one"].reply_state) == (1, "sent")
 
 
 async def test_permanent_error_quarantines_an_input_at_once(database: Database, running_bot) -> None:
