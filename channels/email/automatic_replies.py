@@ -94,8 +94,8 @@ def report_refused(request: Request, reason: str) -> AnswerReport:
 def report_weak(request: Request, reason: str) -> AnswerReport:
     """Report that mail may not approve a request, and where it can be approved."""
     text = (
-        f"{request.code}: {reason} Approve it with the link in the mail that asked you about {request.code}, or reply "
-        f"with “DENY {request.code}” on a line of its own."
+        f"{request.code}: {reason} Approve it with a click in Slack, or reply with “DENY {request.code}” on a line of "
+        "its own."
     )
     return AnswerReport("recorded", text, request.id, request.thread_id)
 

@@ -118,7 +118,7 @@ async def test_request_beyond_the_assurance_of_mail_names_the_link(database: Dat
         result = await desk.receive(approval, card_address(request, "bob"))
         assert result.reply is not None
         assert "requires high" in result.reply.text
-        assert "the link in the mail that asked you" in result.reply.text
+        assert "Approve it with a click in Slack" in result.reply.text
         assert (await desk.current(request)).status == "open"
         await desk.receive(desk.mail(f"DENY {request.code}", sender="bob"), card_address(request, "bob"))
         assert (await desk.current(request)).status == "denied"
