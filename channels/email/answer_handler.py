@@ -8,7 +8,7 @@ from agents.core.errors import AlreadySettled, InvalidAnswer, InvalidInput, Stal
 from agents.core.messages import Assurance
 from agents.core.people import Person
 from agents.core.requests import Request
-from agents.core.values import person_address
+from agents.core.values import Address, person_address
 from channels.answer_words import match_choice, parse_assignments
 from channels.base import Receiver
 from channels.edited_arguments import merge_arguments
@@ -92,7 +92,15 @@ class AnswerHandler:
         result = await self.receiver.answer(answer)
         if result.refusal is not None:
             return await self._report_refusal(request, answer, result.refusal)
-        return report_recorded(result.request or request, answer.decision, result.notice)
+        current = result.request or request
+        if (reason := self._refusal_before(current, answer)) is not None:
+            return report_refused(current, reason)
+        return report_recorded(current, answer.decision, result.notice)
+
+    def _refusal_before(self, request: Request, answer: InboundAnswer) -> str | None:
+        """Return why this answer did not count when the mail was handled before, None if it counted or is new."""
+        own = [one for one in request.answers if one.by == self._by and one.decision == answer.decision]
+        return own[-1].reason if own and not own[-1].counted else None
 
     async def _report_refusal(self, request: Request, answer: InboundAnswer, refusal: Refusal) -> AnswerReport:
         match refusal.error:
@@ -146,13 +154,17 @@ class AnswerHandler:
 
     def _has_answered(self, request: Request, verdict: Verdict) -> bool:
         """Return whether the sender gave this answer by mail before, as when a mail is handled again after a crash."""
-        person = self.overview.person
-        by = person_address(person.key) if isinstance(person, Person) else self.received.address
         return any(
-            answer.by == by and answer.channel == self.received.address and answer.decision == verdict.verb
+            answer.by == self._by and answer.channel == self.received.address and answer.decision == verdict.verb
             for answer in request.answers
             if answer.counted
         )
+
+    @property
+    def _by(self) -> Address:
+        """Return the address of the sender in the log."""
+        person = self.overview.person
+        return person_address(person.key) if isinstance(person, Person) else self.received.address
 
     def _to_answer(self, request: Request, verdict: Verdict) -> InboundAnswer:
         """Return the answer for a verdict. Raises InvalidAnswer and ValueError with a text for the sender."""
@@ -174,7 +186,7 @@ class AnswerHandler:
         digest8 = None if token is None else token.digest8
         shown_digest = request.digest if digest8 and request.digest.startswith(digest8) else digest8
         return InboundAnswer(
-            arrival=self.received.arrival(f"#{request.id}"),
+            arrival=self.received.arrival(f"#{request.id}{'' if token is None else ':with token'}"),
             request=request.id,
             decision="deny",
             assurance=self.received.assurance_for(request),

@@ -93,7 +93,7 @@ class ReceivedMail:
         The token of a digest mail does not name its requests, so the request must have been sent to the address.
         """
         is_reply_to_digest = any(isinstance(token, PersonToken) for token in self.own_tokens)
-        was_sent = any(card.address == self.address for card in request.cards)
+        was_sent = any(_is_same_mailbox(card.address, self.address) for card in request.cards)
         is_shown = self.request_token(request.id) is not None or (is_reply_to_digest and was_sent)
         return Assurance.MEDIUM if is_shown else Assurance.NONE
 
@@ -110,6 +110,13 @@ class ReceivedMail:
         """Return the arrival of the mail, or of a part of it that has an effect of its own."""
         sender = Sender(identities=(self.address,))
         return Arrival(CHANNEL, (f"{self.key}{part}",), sender, source=self.address, at=self.arrived_at)
+
+
+def _is_same_mailbox(one: Address, other: Address) -> bool:
+    try:
+        return one.scheme == other.scheme and normalize_address(one.id) == normalize_address(other.id)
+    except ValueError:
+        return False
 
 
 def _identify_sender(mail: ParsedMail, envelope: MailEnvelope, received_at: datetime) -> tuple[Address, bool]:

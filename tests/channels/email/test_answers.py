@@ -3,7 +3,8 @@
 import pytest
 
 from agents.core.messages import Assurance
-from agents.core.policy import ApprovalTerms, Rule
+from agents.core.policy import ApprovalTerms, EscalationStep, Rule
+from agents.core.state import ThreadState
 from agents.core.steps import DoneForNow
 from agents.core.values import Address, person_address
 from storage.database.database import Database
@@ -18,6 +19,11 @@ SHIPPED = DoneForNow(message="v1 is shipped.")
 @pytest.fixture
 def database_url(sqlite_url: str) -> str:
     return sqlite_url
+
+
+def _was_sent(state: ThreadState, person: str) -> bool:
+    request, address = state.open_request, Address(f"email:{EMAIL_ADDRESSES[person]}")
+    return request is not None and any(card.address == address for card in request.cards)
 
 
 async def test_reply_to_a_card_decides_with_medium_assurance(database: Database) -> None:
@@ -125,16 +131,39 @@ async def test_request_beyond_the_assurance_of_mail_names_the_link(database: Dat
         await desk.bot.wait_until_done(request.thread_id)
 
 
-async def test_digest_token_approves_no_request_that_was_not_sent_to_the_sender(database: Database) -> None:
-    async with mail_desk(database, ScriptedModel(SHIP, SHIP, SHIP, SHIPPED)) as desk:
+async def test_reply_to_a_digest_decides_the_named_lines_only(database: Database) -> None:
+    step = EscalationStep(after=0, to=Address("email:bob@corp.test"))
+    rule = Rule(name="release", tool="ship", ask=ApprovalTerms(roles=("release",), escalate=(step,)))
+    async with mail_desk(database, ScriptedModel(SHIP, SHIP, SHIP, SHIPPED, SHIPPED), rules=(rule,)) as desk:
         requests = [await desk.open_request() for _ in range(3)]
+        for request in requests:
+            await desk.bot.wait_until(request.thread_id, lambda state: _was_sent(state, "bob"))
         text = f"APPROVE {requests[0].code}\nDENY {requests[2].code} not now"
         result = await desk.receive(desk.mail(text, sender="bob"), TOKENS.person_address("bob@corp.test"))
         statuses = [(await desk.current(request)).status for request in requests]
-        assert statuses == ["open", "open", "denied"]
+        assert statuses == ["approved", "open", "denied"]
         assert result.reply is not None
-        assert result.reply.text.count("Recorded for") == 1
-        await desk.bot.wait_until_done(requests[2].thread_id)
+        assert result.reply.text.count("Recorded for") == 2
+        for request in (requests[0], requests[2]):
+            await desk.bot.wait_until_done(request.thread_id)
+
+
+async def test_token_of_another_request_does_not_approve(database: Database) -> None:
+    async with mail_desk(database, ScriptedModel(SHIP, SHIP)) as desk:
+        shown, other = [await desk.open_request() for _ in range(2)]
+        result = await desk.receive(desk.mail(f"APPROVE {other.code}", sender="bob"), card_address(shown, "bob"))
+        assert result.reply is not None
+        assert "is not a reply to the mail that asked you" in result.reply.text
+        assert (await desk.current(other)).status == "open"
+
+
+async def test_refused_approval_is_refused_again_if_its_mail_is_processed_twice(database: Database) -> None:
+    async with mail_desk(database, ScriptedModel(SHIP)) as desk:
+        request = await desk.open_request()
+        mail = desk.mail(f"APPROVE {request.code}", sender="alice")
+        replies = [(await desk.receive(mail, card_address(request, "alice"))).reply for _ in range(2)]
+        assert [reply is not None and "Recorded" not in reply.text for reply in replies] == [True, True]
+        assert (await desk.current(request)).status == "open"
 
 
 async def test_contradicting_verdicts_decide_nothing_and_are_asked_back_once(database: Database) -> None:

@@ -135,7 +135,7 @@ async def test_request_beyond_medium_assurance_has_a_link_and_can_be_denied(data
         assert "APPROVE" not in card.text
         await harness.bob.reply(card, f"APPROVE {card.code}")
         refused = await harness.bob.wait_for_mail("requires high")
-        assert "link" in refused.text
+        assert "click in Slack" in refused.text
         await harness.bob.reply(card, f"DENY {card.code}")
         await wait_for_status(harness, card.code, "denied")
         await wait_for_mail(harness, harness.alice, "v1 is shipped.")
