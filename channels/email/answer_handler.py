@@ -175,7 +175,7 @@ class AnswerHandler:
                 return replace(answer, arguments=merge_arguments(request, parse_assignments(rest), schema))
             case "answer":
                 return replace(answer, text=_parse_answer_text(request, rest))
-            case "deny":  # possible whatever the sender has seen
+            case "deny":  # possible without proof of what was shown
                 return replace(answer, comment=rest or None, shown_digest=None)
             case _:
                 return replace(answer, comment=rest or None)

@@ -112,8 +112,10 @@ class MailDesk:
 
     async def open_request(self, text: str = "ship v1") -> Request:
         """Let Alice ask for a release by mail, and return the request that it opens."""
+        known = self.thread_ids()
         await self.receive(self.mail(text))
-        return await self.bot.wait_for_request(self.last_thread_id())
+        [thread_id] = [one for one in self.thread_ids() if one not in known]
+        return await self.bot.wait_for_request(thread_id)
 
     def last_thread_id(self) -> str:
         """Return the id of the thread that changed last."""

@@ -77,7 +77,7 @@ def receive(mail: ParsedMail, sender: str, recipients: list[str]) -> ReceivedMai
 
 
 def request_with_card(request_id: str, address: str | None) -> Request:
-    """Return an open request whose card was sent to this address, or to nobody."""
+    """Return an open request whose card was sent to this address, or nowhere."""
     receipt = Receipt(ref="<sent@handrail.test>", digest="0" * 64)
     cards = [] if address is None else [PostedCard(address=Address(address), state="open", receipt=receipt)]
     request = get_open_request(thread_waiting_for_approval())
