@@ -83,7 +83,7 @@ class ReceivedMail:
             is_authenticated=is_authenticated,
             recipients=recipients,
             own_tokens=tuple(t for t in recipients if is_authenticated and tokens.is_for(t, address.id)),
-            key=_mail_key(parsed, address, stored.raw.key),
+            key=_mail_key(parsed, address),
             arrived_at=stored.raw.received_at,
         )
 
@@ -135,11 +135,14 @@ def _identify_sender(mail: ParsedMail, envelope: MailEnvelope, received_at: date
     return unverified_address(found or envelope.mail_from), False
 
 
-def _mail_key(mail: ParsedMail, address: Address, input_key: str) -> str:
-    """Return a digest of the sender, the Message-ID and the body.
+def _mail_key(mail: ParsedMail, address: Address) -> str:
+    """Return a digest of the sender, the body and the Message-ID, or else the date and subject.
+
+    It is the same for every copy of the mail, by any client: a signed mail can be sent again by others.
 
     The Message-ID is not enough, because others can use it again. The sender belongs to it so that a forged copy that
     arrives first does not make the genuine mail a duplicate.
     """
-    identity = (mail.message_id, mail.body_sha256) if mail.message_id else (input_key,)
+    date = "" if mail.date is None else mail.date.isoformat()
+    identity = (mail.message_id or f"{date} {mail.subject}", mail.body_sha256)
     return "mail:" + sha256("\x00".join((address, *identity)).encode(errors="replace")).hexdigest()[:40]

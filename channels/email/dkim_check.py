@@ -36,8 +36,8 @@ def check_signatures(
 ) -> tuple[Signature, ...]:
     """Return the signatures of relevant domains, at most MAX_SIGNATURES, from the top.
 
-    A signature is valid only if it covers the From header and the whole body (no `l=`), uses RSA with SHA-256 and a key
-    of at least MIN_KEY_BITS.
+    A signature is valid only if it covers the From and Date headers and the whole body (no `l=`), uses RSA with SHA-256
+    and a key of at least MIN_KEY_BITS. Without the date an old mail could be sent again.
     """
     return tuple(_check_all(raw, resolver, is_relevant))
 
@@ -78,7 +78,7 @@ def _signing_domain(verifier: dkim.DKIM, index: int) -> str | None:
         domain = normalize_domain(fields[b"d"].decode("ascii"))
     except _ERRORS:
         return None
-    is_complete = b"from" in signed_headers and b"l" not in fields and fields[b"a"] in _ALGORITHMS
+    is_complete = {b"from", b"date"} <= set(signed_headers) and b"l" not in fields and fields[b"a"] in _ALGORITHMS
     return domain if is_complete else None
 
 

@@ -112,6 +112,18 @@ def test_mail_older_than_a_week_is_not_authenticated(age: timedelta) -> None:
     assert received.arrival().at == NOW
 
 
+@given(st.sampled_from(["<1@mail.test>", None]), st.none() | st.just(NOW))
+def test_copy_by_another_client_is_the_same_mail(message_id: str | None, date: datetime | None) -> None:
+    parsed = parse_mail("Release", [], [], is_authenticated=True)
+    mail = parsed.model_copy(update={"message_id": message_id, "date": date})
+    envelope = MailEnvelope(
+        mail_from="alice@corp.test", recipients=(BOT,), peer="192.0.2.1", helo="mail.test", protocol="smtp"
+    )
+    inputs = [StoredInput(key, RawInput("email", key, "group", NOW, {}, b""), 1, 1) for key in ("first", "second")]
+    keys = {ReceivedMail.identify(mail, envelope, stored, TOKENS).key for stored in inputs}
+    assert len(keys) == 1
+
+
 def test_quoted_grammar_is_no_verdict() -> None:
     text = describe_grammar(get_open_request(thread_waiting_for_approval()))
     for width in range(1, len(text)):

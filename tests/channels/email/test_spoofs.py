@@ -109,6 +109,7 @@ SIGNATURES = {
     "that has expired": sign(write_mail(), "corp.test", t="1500000000", x="1500000001"),
     "from the future": sign(write_mail(), "corp.test", t="99999999999"),
     "for another address": sign(write_mail(), "corp.test", i="alice@evil.test"),
+    "without a signed date": sign(write_mail(), "corp.test", headers=[h for h in SIGNED_HEADERS if h != "Date"]),
     "with a second Message-ID above": b"Message-ID: <new@evil.test>\r\n" + signed_mail(),
     "with a second Content-Type above": b"Content-Type: text/html\r\n" + signed_mail(),
     "with a second Date above": b"Date: Fri, 02 Jan 2026 09:00:00 +0000\r\n" + signed_mail(),
