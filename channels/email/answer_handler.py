@@ -121,7 +121,9 @@ class AnswerHandler:
         """Return the question back about lines that are no verdict, None if nothing waits for the sender."""
         if kind != "no_code":
             request = await self._find_request(code) if code else await self._find_shown_request()
-            return None if request is None else ask_again(request, _PROBLEM_TEXTS[kind].format(code=request.code))
+            if request is None or request.status != "open":
+                return None if request is None else report_settled(request)
+            return ask_again(request, _PROBLEM_TEXTS[kind].format(code=request.code))
         shown = await self._find_shown_request()
         requests = self.overview.requests if shown is None or shown.status != "open" else (shown,)
         return ask_for_code(requests) if requests else None

@@ -178,6 +178,17 @@ async def test_contradicting_verdicts_decide_nothing_and_are_asked_back_once(dat
         assert await desk.current(request) == request
 
 
+async def test_contradicting_verdicts_on_a_settled_request_get_its_outcome(database: Database) -> None:
+    async with mail_desk(database, ScriptedModel(SHIP, SHIPPED)) as desk:
+        request = await desk.open_request()
+        await desk.receive(desk.mail(f"DENY {request.code}", sender="carol"), card_address(request, "carol"))
+        text = f"APPROVE {request.code}\nDENY {request.code}"
+        result = await desk.receive(desk.mail(text, sender="bob"), card_address(request, "bob"))
+        assert result.reply is not None
+        assert "denied by Carol" in result.reply.text
+        await desk.bot.wait_until_done(request.thread_id)
+
+
 async def test_verdict_without_code_is_asked_back_with_the_code(database: Database) -> None:
     async with mail_desk(database, ScriptedModel(SHIP)) as desk:
         request = await desk.open_request()
