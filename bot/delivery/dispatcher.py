@@ -13,7 +13,7 @@ from agents.core.values import Address
 from bot.delivery.digests import NotDue
 from bot.delivery.sender import MessageSender, log_delivery_failure
 from bot.services.engine import CommitResult, Engine, new_messages
-from bot.services.retry import Repeater
+from bot.services.retry import Repeater, end_tasks
 from storage.outbox import OutboxMessage, list_pending
 
 
@@ -44,11 +44,7 @@ class OutboxDispatcher:
     async def stop(self, grace_seconds: float) -> None:
         """Start no delivery; let running ones end within `grace_seconds`, then cancel them."""
         self._stop_event.set()
-        if running := list(self._tasks.values()):
-            await asyncio.wait(running, timeout=grace_seconds)
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+        await end_tasks(self._tasks.values(), grace_seconds)
 
     def _enqueue(self, outbox_message: OutboxMessage) -> None:
         """Add a message to the queue of its destination.

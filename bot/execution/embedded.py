@@ -16,7 +16,7 @@ from bot.execution.inputs import InputProcessor
 from bot.execution.thread_runner import ThreadRunner, TimerService, log_failed_run
 from bot.execution.tools.limits import NoRoom
 from bot.services.engine import CommitResult, Engine
-from bot.services.retry import LoopSupervisor, Repeater
+from bot.services.retry import LoopSupervisor, Repeater, end_tasks
 from storage.schedule import list_unfinished_threads
 
 MAX_WAIT_FOR_ROOM = timedelta(seconds=5)
@@ -72,11 +72,7 @@ class EmbeddedWorker:
         self._stop_event.set()
         for room_event in self._room_events:
             room_event.set()
-        if running := list(self._tasks.values()):
-            await asyncio.wait(running, timeout=grace_seconds)
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+        await end_tasks(self._tasks.values(), grace_seconds)
 
     async def _run_task(self, thread_id: str, state: ThreadState | None) -> None:
         try:

@@ -14,7 +14,7 @@ from agents.core.errors import ConfigurationError, Permanent, Retryable, StoreUn
 from agents.core.messages import Message
 from bot.log import LogEvent, log
 from bot.services.inputs import InputService
-from bot.services.retry import Repeater
+from bot.services.retry import Repeater, end_tasks
 from channels.base import Channel, ThreadAwareChannel
 from channels.stored_input import InputReply, InputResult, StoredInput
 from storage.raw_inputs import InputGroup, list_replies, list_unprocessed
@@ -177,11 +177,7 @@ class InputProcessor:
     async def stop(self, grace_seconds: float) -> None:
         """Begin no attempt; let running ones end within `grace_seconds`, then cancel them."""
         self._stop_event.set()
-        if running := list(self._tasks.values()):
-            await asyncio.wait(running, timeout=grace_seconds)
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+        await end_tasks(self._tasks.values(), grace_seconds)
 
     async def _run_group(self, group: InputGroup) -> None:
         try:

@@ -3,11 +3,11 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from agents.core.errors import Retryable, StoreUnavailable
 from bot.log import LogEvent, log
@@ -174,3 +174,12 @@ class LoopSupervisor:
         self.failure_counts[name] += 1
         action = LogEvent.DATABASE_UNAVAILABLE if isinstance(error, StoreUnavailable) else LogEvent.LOOP_FAILED
         log(action, level="error", loop=name, error=error, trace=error, count=self.failure_counts[name])
+
+
+async def end_tasks(tasks: Iterable[asyncio.Task[Any]], grace_seconds: float) -> None:
+    """Let tasks end within `grace_seconds`, then cancel them and wait until they have ended."""
+    if running := list(tasks):
+        await asyncio.wait(running, timeout=grace_seconds)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)

@@ -27,7 +27,7 @@ class RecordingStatusChannel:
         self.idle_reasons: list[tuple[Address, IdleReason]] = []
 
     def set_busy(self, address: Address, activity: str) -> None:
-        raise NotImplementedError
+        raise AssertionError(f"{address} was reported as busy: {activity}")
 
     def set_idle(self, address: Address, reason: IdleReason) -> None:
         self.idle_reasons.append((address, reason))
