@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
 from agents.core.cards import allowed_choices
-from agents.core.errors import AlreadySettled, InvalidAnswer, InvalidInput, StaleApproval
+from agents.core.errors import AlreadySettled, InvalidAnswer, InvalidInput, StaleApproval, Unavailable
 from agents.core.messages import Assurance
 from agents.core.people import Person
 from agents.core.requests import Request
@@ -42,12 +42,14 @@ class AnswerHandler:
     """Records the answers of one mail, whose sender is authenticated.
 
     `overview` has the sender's person and the open requests that they may decide. All methods raise Retryable. A mail
-    can be handled again: an answer that was recorded before is recognized by its dedup key.
+    can be handled again: an answer that was recorded before is recognized by its dedup key. A reply to a digest can
+    come before the delivery of the digest is recorded; it is handled again then as long as it `may_wait`.
     """
 
     receiver: Receiver
     received: ReceivedMail
     overview: Overview
+    may_wait: bool = False
 
     async def answer(self, reply: ParsedReply) -> list[AnswerReport] | None:
         """Record all verdicts, in their order, and return the reports. None if the mail is an ordinary message."""
@@ -71,6 +73,8 @@ class AnswerHandler:
             return report_unknown(verdict.code)
         if request.status != "open" and not self._has_answered(request, verdict):
             return report_settled(request)
+        if request.status == "open" and self.may_wait and self.received.may_be_unrecorded(request):
+            raise Unavailable("the mail to which this one replies is not recorded yet")
         try:
             answer = self._to_answer(request, verdict)
         except (InvalidAnswer, ValueError) as error:

@@ -92,10 +92,20 @@ class ReceivedMail:
 
         The token of a digest mail does not name its requests, so the request must have been sent to the address.
         """
-        is_reply_to_digest = any(isinstance(token, PersonToken) for token in self.own_tokens)
-        was_sent = any(_is_same_mailbox(card.address, self.address) for card in request.cards)
-        is_shown = self.request_token(request.id) is not None or (is_reply_to_digest and was_sent)
+        is_shown = self.request_token(request.id) is not None or (self._is_reply_to_digest and self._was_sent(request))
         return Assurance.MEDIUM if is_shown else Assurance.NONE
+
+    def may_be_unrecorded(self, request: Request) -> bool:
+        """Return whether the mail replies to a digest that may show the request, without a recorded delivery."""
+        has_token = self.request_token(request.id) is not None
+        return self._is_reply_to_digest and not has_token and not self._was_sent(request)
+
+    @property
+    def _is_reply_to_digest(self) -> bool:
+        return any(isinstance(token, PersonToken) for token in self.own_tokens)
+
+    def _was_sent(self, request: Request) -> bool:
+        return any(_is_same_mailbox(card.address, self.address) for card in request.cards)
 
     @property
     def has_token(self) -> bool:

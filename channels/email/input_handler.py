@@ -23,6 +23,9 @@ from channels.stored_input import InputResult, StoredInput
 MAX_DNS_WAIT = timedelta(hours=2)
 """Age of a mail from which its sender counts as not authenticated if DNS still does not answer."""
 
+MAX_RECORDING_TIME = timedelta(seconds=60)
+"""Time after which the mail to which another one replies is recorded: within it, a crash may have delayed that."""
+
 _MAX_OVERVIEW_REQUESTS = 10
 
 
@@ -89,7 +92,8 @@ class MailInputHandler:
         self, received: ReceivedMail, stored: StoredInput, receiver: Receiver
     ) -> InputResult:
         overview = await receiver.overview(received.arrival().sender, _MAX_OVERVIEW_REQUESTS)
-        answers = AnswerHandler(receiver, received, overview)
+        may_wait = self.now() - stored.raw.received_at < MAX_RECORDING_TIME
+        answers = AnswerHandler(receiver, received, overview, may_wait=may_wait)
         reports = await answers.answer(parse_verdicts(received.parsed.decision_lines))
         if reports is None:
             if is_storm(stored.recent_count, has_token=received.has_token, is_known=overview.person is not None):

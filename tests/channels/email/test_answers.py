@@ -2,11 +2,13 @@
 
 import pytest
 
+from agents.core.errors import Unavailable
 from agents.core.messages import Assurance
 from agents.core.policy import ApprovalTerms, EscalationStep, Rule
 from agents.core.state import ThreadState
 from agents.core.steps import DoneForNow
 from agents.core.values import Address, person_address
+from channels.email.input_handler import MAX_RECORDING_TIME
 from storage.database.database import Database
 from tests.channels.email.mail_desk import BOT, SHIP, TOKENS, MailDesk, card_address, mail_desk
 from tests.fakes.scripted_model import ScriptedModel
@@ -146,6 +148,19 @@ async def test_reply_to_a_digest_decides_the_named_lines_only(database: Database
         assert result.reply.text.count("Recorded for") == 2
         for request in (requests[0], requests[2]):
             await desk.bot.wait_until_done(request.thread_id)
+
+
+async def test_reply_to_a_digest_waits_until_its_delivery_is_recorded(database: Database) -> None:
+    async with mail_desk(database, ScriptedModel(SHIP)) as desk:
+        request, digest = await desk.open_request(), TOKENS.person_address("bob@corp.test")
+        mail, received_at = desk.mail(f"APPROVE {request.code}", sender="bob"), desk.bot.clock.now()
+        with pytest.raises(Unavailable):
+            await desk.receive(mail, digest, received_at=received_at)
+        desk.bot.clock.advance(seconds=MAX_RECORDING_TIME.total_seconds())
+        result = await desk.receive(mail, digest, received_at=received_at, attempt=2)
+        assert result.reply is not None
+        assert "is not a reply to the mail that asked you" in result.reply.text
+        assert (await desk.current(request)).status == "open"
 
 
 async def test_token_of_another_request_does_not_approve(database: Database) -> None:

@@ -52,7 +52,7 @@ async def wait_for_mail(harness: EmailHarness, person: MailPerson, *texts: str) 
 
 
 async def wait_for_status(harness: EmailHarness, code: str, status: str) -> Request:
-    """Wait until the request with this code has a status."""
+    """Advance the clock until the request with this code has a status: an input may have to be tried again."""
     found: list[Request] = []
 
     def look(requests: list[Request]) -> bool:
@@ -62,6 +62,7 @@ async def wait_for_status(harness: EmailHarness, code: str, status: str) -> Requ
     async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
         while not look(await all_requests(harness)):
             await asyncio.to_thread(lambda: None)
+            harness.bot.clock.advance(seconds=0.1)
     return found[0]
 
 
