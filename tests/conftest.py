@@ -11,6 +11,7 @@ from hypothesis import settings
 from storage.database.database import Database
 from tests.databases import DATABASES, create_postgres_database, create_sqlite_database, drop_if_server_outlives_tests
 from tests.fakes.email.postfix import why_unavailable
+from tests.postgres import end_servers
 
 KILL_SEED = 20_260_101
 QUICK_EXAMPLES, ALL_EXAMPLES = 50, 300
@@ -60,6 +61,11 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile(profile)
     if config.getoption("kill_seed") is None:
         config.option.kill_seed = secrets.randbits(32) if fresh else KILL_SEED
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the PostgreSQL servers of this process, when all tests are done."""
+    end_servers()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

