@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from agents.core.messages import Assurance, Card, Message, Receipt
@@ -24,7 +24,28 @@ from channels.inbound import (
     Refusal,
     Sender,
 )
-from channels.stored_input import DeliveryFailure, InputResult, RawInput, StoredInput, ThreadContext
+from channels.stored_input import (
+    DeliveryConfirmation,
+    DeliveryFailure,
+    InputResult,
+    OptOut,
+    RawInput,
+    SentMessage,
+    StoredInput,
+    ThreadContext,
+)
+
+
+@dataclass(frozen=True)
+class SendBudget:
+    """Limits on what a channel sends, for channels on which each message costs money and attention.
+
+    `contact_limits` are pairs of a number of messages to one address and a period; `daily_units` limits the sum of
+    `MeteredChannel.count_units` of all messages in 24 hours.
+    """
+
+    contact_limits: tuple[tuple[int, timedelta], ...]
+    daily_units: int
 
 
 @dataclass(frozen=True)
@@ -35,7 +56,9 @@ class Capabilities:
     request by text; `{code}` in them stands for the code of the request. `assurance` rates how well the channel
     authenticates people. Sending is tried again for `retry_for_seconds`, without end if it is None. If at least
     `digest_threshold` cards wait for one address, a DigestChannel sends them as one message; 0 means never. With
-    `has_answer_links` a card gets a link to a page where it can be answered.
+    `has_answer_links` a card gets a link to a page where it can be answered. A MeteredChannel has a `budget`: beyond
+    its limits messages to an address wait, except the first card of a request and the first message of a thread; a
+    message beyond `daily_units` is undeliverable.
     """
 
     has_buttons: bool = False
@@ -48,6 +71,7 @@ class Capabilities:
     retry_for_seconds: float | None = None
     digest_threshold: int = 0
     has_answer_links: bool = False
+    budget: SendBudget | None = None
 
 
 @runtime_checkable
@@ -119,6 +143,15 @@ class DigestChannel(Protocol):
         ...
 
 
+@runtime_checkable
+class MeteredChannel(Protocol):
+    """Channel whose messages cost money, in units such as the segments of an SMS."""
+
+    def count_units(self, to: Address, message: Message) -> int:
+        """Return the price of the message in units, computed without I/O."""
+        ...
+
+
 class Receiver(Protocol):
     """Inbound port of the application, implemented once, by `bot`. Channels report to it everything that comes in.
 
@@ -162,7 +195,32 @@ class Receiver(Protocol):
         ...
 
     async def report_failure(self, failure: DeliveryFailure) -> None:
-        """Record that a message was not delivered although it had been accepted; an unknown one is ignored."""
+        """Record that a message was not delivered although it had been accepted; an unknown one is ignored.
+
+        Raises Unavailable while a message that is being sent may be the one.
+        """
+        ...
+
+    async def report_delivery(self, confirmation: DeliveryConfirmation) -> None:
+        """Record that a card reached its recipient; other messages are ignored.
+
+        Raises Unavailable while a message that is being sent may be the one.
+        """
+        ...
+
+    async def report_opt_out(self, opt_out: OptOut) -> None:
+        """Record that an address takes no more messages of this channel, or takes them again.
+
+        Messages that wait for it become undeliverable, and its open requests move to the next escalation step.
+        """
+        ...
+
+    async def report_unknown_sender(self, arrival: Arrival) -> None:
+        """Record a sender whom `handrail.toml` does not name, for `handrail people list`."""
+        ...
+
+    async def find_last_message(self, to: Address) -> SentMessage | None:
+        """Return the last message to an address of a MeteredChannel within seven days, None if there is none."""
         ...
 
     def argument_schema(self, request: Request) -> Mapping[str, Any] | None:
@@ -240,12 +298,15 @@ ENDPOINT_PREFIX = "/channels/"
 class Endpoint:
     """HTTP endpoint of a channel, with a path below ENDPOINT_PREFIX. It authenticates its requests itself.
 
+    With `needs_admin` the application admits only API tokens with the scope `admin`, as for `/v1`.
+
     The response to Forbidden is 401, to InvalidInput 400, and to Retryable 503 with Retry-After.
     """
 
     path: str
     handle: Callable[[HttpRequest, Runtime], Awaitable[HttpResponse]]
     methods: tuple[str, ...] = ("POST",)
+    needs_admin: bool = False
 
 
 class Service(Protocol):

@@ -7,7 +7,7 @@ channel can ask the remote service to send again.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from agents.core.errors import Permanent
@@ -58,6 +58,10 @@ class InboundMessage:
     sender. The content of `file_names` is not read. `title` is a short description, such as the subject of a mail.
     `linked_keys` are the conversation keys to link to the message's thread; None means `conversation_keys`, if it opens
     one. If it `requires_access`, a sender who may not see the thread of the conversation opens a new one.
+
+    A conversation that goes on for ever, such as that of two phone numbers, moves from thread to thread: the message
+    opens a new one, to which the conversation is linked from then on, if it `begins_topic`, or if nothing has happened
+    in the last thread for `idle_after` and nothing is open in it.
     """
 
     arrival: Arrival
@@ -77,6 +81,8 @@ class InboundMessage:
     title: str | None = None
     linked_keys: tuple[str, ...] | None = None
     requires_access: bool = False
+    begins_topic: bool = False
+    idle_after: timedelta | None = None
 
 
 @dataclass(frozen=True)

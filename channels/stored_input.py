@@ -18,7 +18,8 @@ from channels.inbound import Arrival
 class RawInput:
     """An arrival as it came in. It is a duplicate if its `channel` has stored its `key` before.
 
-    Inputs of one `group` are processed one at a time, the oldest first.
+    Inputs of one `group` are processed one at a time, the oldest first. Old inputs are deleted with their keys, except
+    those with `keeps_key`, which others could send again at any time: of these the key is kept for ever.
     """
 
     channel: str
@@ -27,6 +28,7 @@ class RawInput:
     received_at: datetime
     metadata: Mapping[str, str]
     content: bytes
+    keeps_key: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,14 @@ class StoredInput:
     """A stored input. `attempt` counts from 1.
 
     `recent_count` is the number of inputs of its group that arrived in the hour before it, itself included.
+    `recent_wrong_codes` is the number of those whose result `has_wrong_code`.
     """
 
     id: str
     raw: RawInput
     attempt: int
     recent_count: int
+    recent_wrong_codes: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,22 +74,49 @@ class InputReply:
 class InputResult:
     """Result of processing an input. `reason` is in lower-case words, without content; `handrail doctor` shows it.
 
-    A quarantined input is kept for a person to look at.
+    A quarantined input is kept for a person to look at. `has_wrong_code` means that the sender named a request that
+    does not exist or was not shown to them, which a channel limits.
     """
 
     state: Literal["processed", "ignored", "quarantined"]
     reason: str = ""
     reply: InputReply | None = None
+    has_wrong_code: bool = False
 
 
 @dataclass(frozen=True)
 class DeliveryFailure:
     """A message that was accepted and could not be delivered afterwards. `ref` is that of its receipt.
 
-    `reason` is shown to people.
+    Without a `thread_id` the message is found by `ref` among the conversation keys of its receipt. `reason` is shown to
+    people.
     """
 
     arrival: Arrival
-    thread_id: str
+    thread_id: str | None
     ref: str
     reason: str
+
+
+@dataclass(frozen=True)
+class DeliveryConfirmation:
+    """A message that reached its recipient, found by `ref` among the conversation keys of its receipt."""
+
+    arrival: Arrival
+    ref: str
+
+
+@dataclass(frozen=True)
+class OptOut:
+    """The sender of the arrival has opted out of messages to its source, or in again (`is_opted_out` False)."""
+
+    arrival: Arrival
+    is_opted_out: bool
+
+
+@dataclass(frozen=True)
+class SentMessage:
+    """The last message that was sent to an address; `request_id` is that of its card, None for any other message."""
+
+    at: datetime
+    request_id: str | None

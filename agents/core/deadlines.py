@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from agents.core.decisions import may_decide
-from agents.core.escalation import escalation_events
+from agents.core.escalation import escalation_events, escalation_follow_ups
 from agents.core.events import (
     KnownEvent,
+    MessageUndeliverable,
     RequestEscalated,
     RequestExpired,
     RequestReminded,
@@ -36,6 +37,8 @@ def due_events(state: ThreadState, now: datetime, people: People) -> tuple[Known
     if (at := next_deadline(state)) is None or now < at:
         return ()
     request = state.open_request
+    if request is not None and (unconfirmed := tuple(_first_unconfirmed_events(state, request, now, people))):
+        return unconfirmed  # they change the escalation; the other events that are due follow at once
     events: list[KnownEvent] = []
     if request is not None and not request.is_kept_open and now >= request.expires_at:
         events += _expiry_events(state, request, now)
@@ -58,6 +61,27 @@ def _request_deadlines(state: ThreadState, request: Request) -> Iterator[datetim
         yield request.opened_at + (timedelta() if at_once else timedelta(seconds=step.after))
     if next_direct_step(state, request) is not None:
         yield request.opened_at
+    yield from (card.confirm_by for card in request.cards if card.confirm_by is not None)
+
+
+def _first_unconfirmed_events(
+    state: ThreadState, request: Request, now: datetime, people: People
+) -> Iterator[KnownEvent]:
+    """Yield the events of the first card that did not reach its recipient in time, as far as the channel knows."""
+    late = (card for card in request.cards if card.confirm_by is not None and now >= card.confirm_by)
+    if (card := next(late, None)) is None:
+        return
+    event = MessageUndeliverable(
+        at=now,
+        actor=CLOCK,
+        key=f"unconfirmed:{card.receipt.ref}",
+        to=card.address,
+        reason="the delivery was not confirmed in time",
+        request_id=request.id,
+        receipt=card.receipt,
+    )
+    yield event
+    yield from escalation_follow_ups(state, event, people)
 
 
 def _expiry_events(state: ThreadState, request: Request, now: datetime) -> tuple[KnownEvent, ...]:

@@ -13,6 +13,7 @@ HandrailError
     ├── Forbidden ─ MissingScope
     ├── InvalidInput ─── UnknownAgent, InvalidAnswer, InvalidArguments, IdempotencyKeyReused
     ├── ToolError
+    ├── OptedOut
     └── ConfigurationError
 """
 
@@ -170,6 +171,12 @@ class ToolError(Permanent):
     """The tool failed."""
 
     code = "tool_error"
+
+
+class OptedOut(Permanent):
+    """The recipient has opted out of messages on this channel."""
+
+    code = "opted_out"
 
 
 class ConfigurationError(Permanent):

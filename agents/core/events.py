@@ -186,6 +186,15 @@ class RequestShown(EventBase):
     receipt: Receipt
 
 
+class DeliveryConfirmed(EventBase):
+    """A card of the request reached its recipient, as the channel reported. `ref` is that of the card's receipt."""
+
+    type: Literal["DeliveryConfirmed"] = "DeliveryConfirmed"
+    request_id: str
+    to: Address
+    ref: str
+
+
 class RequestReminded(EventBase):
     """A reminder of the request was due, because it had no answer."""
 
@@ -377,6 +386,7 @@ KnownEvent = (
     | ToolOutcomeUnknown
     | RequestOpened
     | RequestShown
+    | DeliveryConfirmed
     | RequestReminded
     | RequestEscalated
     | RequestAnswered

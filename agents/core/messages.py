@@ -109,13 +109,17 @@ class Receipt(FrozenModel):
     """A channel's proof of delivery: its id of the message and a digest of the content it showed.
 
     `started` is set when replies to the message arrive in a new conversation. `conversation_keys` are linked to the
-    thread, so that replies that carry one of them reach it.
+    thread, so that replies that carry one of them reach it. With `confirm_by` the channel reports afterwards whether
+    the message reached its recipient; without a report by then, a card counts as undeliverable. `text` is set by a
+    simulated delivery: what the recipient would have read, for people who read the log.
     """
 
     ref: str
     digest: str
     started: StartedConversation | None = None
     conversation_keys: tuple[str, ...] = Field(default=(), exclude_if=lambda keys: not keys)
+    confirm_by: AwareDatetime | None = Field(default=None, exclude_if=lambda at: at is None)
+    text: str = Field(default="", exclude_if=lambda text: not text)
 
 
 class Quote(FrozenModel):

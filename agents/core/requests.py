@@ -60,6 +60,7 @@ class PostedCard(FrozenModel):
     """A card of the request that a channel delivered, as of its last update.
 
     `settled_at` is the time of the last update. While `state` is `open`, it says nothing about an end of the request.
+    `confirmed_at` is the time at which the card reached its recipient, if the channel reports that.
     """
 
     address: Address
@@ -67,6 +68,12 @@ class PostedCard(FrozenModel):
     receipt: Receipt
     shown_at: AwareDatetime | None = None
     settled_at: AwareDatetime | None = None
+    confirmed_at: AwareDatetime | None = Field(default=None, exclude_if=lambda at: at is None)
+
+    @property
+    def confirm_by(self) -> datetime | None:
+        """Time by which the channel has to report that the card reached its recipient; None if it need not or has."""
+        return self.receipt.confirm_by if self.confirmed_at is None else None
 
 
 def _optional_field(default: Any) -> Any:

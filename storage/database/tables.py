@@ -162,6 +162,8 @@ class RawInputRow(SQLModel, table=True):
     reply_key: str | None = None
     reply_state: str | None = None
     finished_at: datetime | None = _time_column(nullable=True, default=None)
+    keeps_key: bool = False
+    has_wrong_code: bool = False
     content: bytes = Field(sa_type=LargeBinary)
 
 
@@ -190,6 +192,40 @@ class AnswerLinkRow(SQLModel, table=True):
     expires_at: datetime = _time_column()
     used_at: datetime | None = _time_column(nullable=True, default=None)
     failed_codes: int = 0
+
+
+class SentMessageRow(SQLModel, table=True):
+    """One message that a metered channel has sent, and its price in the channel's units."""
+
+    __tablename__ = "sent_message"
+    __table_args__ = (Index("sent_message_by_address", "address", "at"), Index("sent_message_by_time", "at"))
+
+    key: str = Field(primary_key=True)
+    channel: str
+    address: str
+    at: datetime = _time_column()
+    units: int
+    request_id: str | None = None
+
+
+class OptedOutRow(SQLModel, table=True):
+    """One address that takes no more messages."""
+
+    __tablename__ = "opted_out"
+
+    address: str = Field(primary_key=True)
+    at: datetime = _time_column()
+
+
+class UnknownSenderRow(SQLModel, table=True):
+    """One address of no known person from which messages came."""
+
+    __tablename__ = "unknown_sender"
+
+    address: str = Field(primary_key=True)
+    first_seen_at: datetime = _time_column()
+    last_seen_at: datetime = _time_column()
+    count: int
 
 
 class ProcessRow(SQLModel, table=True):

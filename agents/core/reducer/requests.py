@@ -3,6 +3,7 @@
 from typing import Any, assert_never
 
 from agents.core.events import (
+    DeliveryConfirmed,
     RequestAnswered,
     RequestEscalated,
     RequestExpired,
@@ -28,6 +29,7 @@ from agents.core.state import CurrentCall, PendingMessage, ThreadState
 RequestEvent = (
     RequestOpened
     | RequestShown
+    | DeliveryConfirmed
     | RequestReminded
     | RequestEscalated
     | RequestAnswered
@@ -45,6 +47,8 @@ def reduce_requests(state: ThreadState, event: RequestEvent) -> dict[str, Any]:
             return _reduce_shown(state, event)
         case _ if state.get_request(event.request_id) is None:
             return {}  # only in a log that was tampered with; the replay check reports that
+        case DeliveryConfirmed():
+            return _reduce_confirmed(state, event)
         case RequestReminded():
             return _reduce_reminded(state, event)
         case RequestEscalated():
@@ -102,6 +106,15 @@ def _other_cards(state: ThreadState, request: Request, event: RequestShown) -> t
     replaced = next((m.replaces for m in state.pending_messages if m.key == event.key), None)
     removed = {receipt.ref for receipt in (event.receipt, replaced) if receipt}
     return tuple(c for c in request.cards if c.address != event.to or c.receipt.ref not in removed)
+
+
+def _reduce_confirmed(state: ThreadState, event: DeliveryConfirmed) -> dict[str, Any]:
+    confirmed = (event.to, event.ref)
+    cards = tuple(
+        card.model_copy(update={"confirmed_at": event.at}) if (card.address, card.receipt.ref) == confirmed else card
+        for card in next(r for r in state.requests if r.id == event.request_id).cards
+    )
+    return {"requests": with_request(state, _update_request(state, event.request_id, cards=cards))}
 
 
 def _reduce_reminded(state: ThreadState, event: RequestReminded) -> dict[str, Any]:

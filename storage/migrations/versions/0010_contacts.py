@@ -1,0 +1,44 @@
+"""Store what metered channels sent, which addresses opted out, unknown senders, and the wrong codes of inputs."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0010"
+down_revision = "0009"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    for name in ("keeps_key", "has_wrong_code"):
+        op.add_column("raw_input", sa.Column(name, sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.create_table(
+        "sent_message",
+        sa.Column("key", sa.String(), primary_key=True),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("address", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("units", sa.Integer(), nullable=False),
+        sa.Column("request_id", sa.String(), nullable=True),
+    )
+    op.create_index("sent_message_by_address", "sent_message", ["address", "at"])
+    op.create_index("sent_message_by_time", "sent_message", ["at"])
+    op.create_table(
+        "opted_out",
+        sa.Column("address", sa.String(), primary_key=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    )
+    op.create_table(
+        "unknown_sender",
+        sa.Column("address", sa.String(), primary_key=True),
+        sa.Column("first_seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+    )
+
+
+def downgrade() -> None:
+    for table in ("unknown_sender", "opted_out", "sent_message"):
+        op.drop_table(table)
+    for name in ("has_wrong_code", "keeps_key"):
+        op.drop_column("raw_input", name)
