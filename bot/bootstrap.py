@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from agents.llm.base import Model
+from bot.delivery.budgets import SendBudgets
 from bot.delivery.dispatcher import OutboxDispatcher
 from bot.delivery.feedback import ReplyStreams, StatusReporter
 from bot.delivery.sender import MessageSender
@@ -19,6 +20,8 @@ from bot.execution.thread_runner import ThreadRunner, TimerService
 from bot.execution.tools.runner import ToolRunner
 from bot.services.answer_links import AnswerLinks
 from bot.services.approvals import ApprovalService
+from bot.services.contacts import ContactService
+from bot.services.delivery_confirmations import DeliveryConfirmations
 from bot.services.delivery_reports import DeliveryReports
 from bot.services.engine import Engine, JobEnqueuer
 from bot.services.ids import Clock, IdGenerator
@@ -126,8 +129,10 @@ def bootstrap(  # noqa: PLR0913 - tests replace clock, ids and sleep
     reporter = StatusReporter({s: channel for s, channel in channels.items() if isinstance(channel, StatusChannel)})
     executor = EffectExecutor(engine, roster, model, tool_runner, clock, reply_streams, ids)
     runner = ThreadRunner(engine, executor, clock, reporter)
-    sender = MessageSender(engine, push_channels, repeater, roster.people, answer_links)
-    input_runner = InputRunner(inputs, push_channels, repeater)
+    reports = DeliveryReports(engine, clock, roster.people)
+    contacts = ContactService(database, reports, clock)
+    sender = MessageSender(engine, push_channels, repeater, contacts, roster.people, answer_links)
+    input_runner = InputRunner(inputs, push_channels, repeater, SendBudgets(contacts, clock.now))
     supervisor = LoopSupervisor(clock, sleep)
     if assignment is None:
         backend = _create_embedded_backend(engine, roster, runner, sender, input_runner, repeater, supervisor)
@@ -138,7 +143,7 @@ def bootstrap(  # noqa: PLR0913 - tests replace clock, ids and sleep
         engine=engine,
         roster=roster,
         clock=clock,
-        receiver=_create_receiver(engine, roster, clock, channels, ids, tool_runner, inputs),
+        receiver=_create_receiver(engine, roster, channels, ids, tool_runner, inputs, contacts),
         backend=backend,
         tool_runner=tool_runner,
         input_runner=input_runner,
@@ -165,17 +170,18 @@ def _create_engine(
 def _create_receiver(
     engine: Engine,
     roster: Roster,
-    clock: Clock,
     channels: Mapping[str, Channel | PullChannel],
     ids: IdGenerator,
     tool_runner: ToolRunner,
     inputs: InputService,
+    contacts: ContactService,
 ) -> ThreadReceiver:
+    clock = contacts.clock
     conversations = ConversationRouter(engine.database, ThreadService(engine, roster, clock, channels, ids))
     approvals = ApprovalService(engine, roster, clock, argument_preparer=tool_runner)
     thread_control, overviews = ThreadControl(engine, clock, ids), OverviewQuery(engine.database)
-    reports = DeliveryReports(engine, clock, roster.people)
-    return ThreadReceiver(conversations, thread_control, roster, approvals, overviews, inputs, reports)
+    deliveries = DeliveryConfirmations(contacts.delivery_reports)
+    return ThreadReceiver(conversations, thread_control, roster, approvals, overviews, inputs, deliveries, contacts)
 
 
 def _create_heartbeat(

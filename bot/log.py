@@ -45,6 +45,7 @@ class LogEvent(StrEnum):
     TOOL_TAKEN_OVER = "tool_taken_over"
     DELIVERY_RETRIED = "delivery_retried"
     MESSAGE_UNDELIVERABLE = "message_undeliverable"
+    SEND_LIMIT_REACHED = "send_limit_reached"
     CHANNEL_MISCONFIGURED = "channel_misconfigured"
     FILE_REFUSED = "file_refused"
     BACKGROUND_TASK_FAILED = "background_task_failed"

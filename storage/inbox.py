@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, delete, select
 
 from agents.core.errors import DuplicateConversation, VersionConflict
 from agents.core.values import Address
-from storage.database.tables import ConversationRow, InboxRow, InsertRow
+from storage.database.tables import ConversationRow, InboxRow, InsertRow, UpdateRow
 from storage.database.transactions import WriteBatch
 
 _inbox = InboxRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
@@ -68,6 +68,7 @@ def delete_old_claims(connection: Connection, before: datetime) -> None:
 _conversation = ConversationRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 
 _INSERT_CONVERSATION = InsertRow("conversation", ("channel", "place", "thread_id"))
+_UPDATE_CONVERSATION = UpdateRow("conversation", "thread_id = {thread_id}", "channel = {channel} AND place = {place}")
 _INSERT_FREE_KEY = InsertRow("conversation", ("channel", "place", "thread_id", "address", "at"), skips_existing=True)
 _FIND = select(_conversation.c.place, _conversation.c.thread_id).where(
     _conversation.c.channel == bindparam("channel"), _conversation.c.place.in_(bindparam("keys", expanding=True))
@@ -78,6 +79,12 @@ def link_conversation(writes: WriteBatch, channel: str, conversation_keys: Seque
     """Link conversation keys to a thread. The commit raises DuplicateConversation if one is linked already."""
     rows = ({"channel": channel, "place": key, "thread_id": thread_id} for key in conversation_keys)
     writes.add(_INSERT_CONVERSATION, rows, conflict_error=DuplicateConversation)
+
+
+def relink_conversation(writes: WriteBatch, channel: str, conversation_keys: Sequence[str], thread_id: str) -> None:
+    """Link conversation keys that are linked already to another thread."""
+    rows = ({"channel": channel, "place": key, "thread_id": thread_id} for key in conversation_keys)
+    writes.add(_UPDATE_CONVERSATION, rows)
 
 
 def find_linked_thread(connection: Connection, channel: str, conversation_keys: Sequence[str]) -> str | None:

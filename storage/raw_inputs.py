@@ -27,8 +27,8 @@ MAX_INDEXED_LENGTH = 200
 
 _INSERT = text("""
     INSERT INTO raw_input (id, channel, key, group_name, metadata, received_at, state, attempts, unfinished_attempts,
-                           content)
-    VALUES (:id, :channel, :key, :group_name, :metadata, :received_at, 'stored', 0, 0, :content)
+                           keeps_key, has_wrong_code, content)
+    VALUES (:id, :channel, :key, :group_name, :metadata, :received_at, 'stored', 0, 0, :keeps_key, false, :content)
     ON CONFLICT (channel, key) DO NOTHING
 """).bindparams(bindparam("received_at", type_=UtcTime))
 _SELECT_OLDEST = (
@@ -52,7 +52,7 @@ class InputGroup:
 
 @dataclass(frozen=True)
 class NewInput:
-    """An input to store."""
+    """An input to store. With `keeps_key` its key is kept for ever, not only for the usual time."""
 
     id: str
     key: str
@@ -60,19 +60,28 @@ class NewInput:
     metadata: Mapping[str, str]
     received_at: datetime
     content: bytes
+    keeps_key: bool = False
+
+
+@dataclass(frozen=True)
+class RecentInputs:
+    """Numbers of the inputs of a group that arrived in the RECENT_PERIOD before one of them, itself included."""
+
+    count: int
+    wrong_codes: int
 
 
 @dataclass(frozen=True)
 class ClaimedInput:
     """An input that a process has begun to process.
 
-    `attempt` counts from 1. `unfinished_attempts` of those just before it had no end. `recent_count` is for its group.
+    `attempt` counts from 1. `unfinished_attempts` of those just before it had no end. `recent` counts its group.
     """
 
     stored: NewInput
     attempt: int
     unfinished_attempts: int
-    recent_count: int
+    recent: RecentInputs
 
 
 @dataclass(frozen=True)
@@ -110,6 +119,7 @@ class AttemptEnd:
     at: datetime
     reply: str | None = None
     reply_key: str | None = None
+    has_wrong_code: bool = False
 
 
 def to_indexable(name: str) -> str:
@@ -130,6 +140,7 @@ def store(connection: Connection, new: NewInput) -> bool:
             "group_name": new.group.name,
             "metadata": json.dumps(dict(new.metadata)),
             "received_at": new.received_at,
+            "keeps_key": new.keeps_key,
             "content": new.content,
         },
     )
@@ -149,21 +160,22 @@ def claim_next(connection: Connection, group: InputGroup, now: datetime) -> Clai
         return next_attempt_at
     counts = {"attempts": row.attempts + 1, "unfinished_attempts": row.unfinished_attempts + 1}
     connection.execute(update(_input).where(_input.c.id == row.id).values(next_attempt_at=None, **counts))
-    stored = NewInput(row.id, row.key, group, json.loads(row.metadata), row.received_at, row.content)
+    stored = NewInput(row.id, row.key, group, json.loads(row.metadata), row.received_at, row.content, row.keeps_key)
     return ClaimedInput(stored, row.attempts + 1, row.unfinished_attempts, count_recent(connection, stored))
 
 
-def count_recent(connection: Connection, stored: NewInput) -> int:
-    """Return the number of inputs of its group that arrived in the RECENT_PERIOD before it, itself included."""
+def count_recent(connection: Connection, stored: NewInput) -> RecentInputs:
+    """Count the inputs of its group that arrived in the RECENT_PERIOD before it, itself included."""
     at = stored.received_at
     is_earlier = (_input.c.received_at < at) | ((_input.c.received_at == at) & (_input.c.id <= stored.id))
-    query = select(func.count()).where(
+    wrong_codes = func.count().filter(_input.c.has_wrong_code)
+    query = select(func.count(), wrong_codes).where(
         _input.c.channel == stored.group.channel,
         _input.c.group_name == stored.group.name,
         _input.c.received_at > at - RECENT_PERIOD,
         is_earlier,
     )
-    return connection.execute(query).scalar_one()
+    return RecentInputs(*connection.execute(query).one())
 
 
 def finish(connection: Connection, input_id: str, attempt: int, end: AttemptEnd) -> bool:
@@ -175,7 +187,7 @@ def finish(connection: Connection, input_id: str, attempt: int, end: AttemptEnd)
     if row is None:
         return False
     values: dict[str, Any] = {"state": end.state, "reason": end.reason, "finished_at": end.at}
-    values["unfinished_attempts"] = 0
+    values |= {"unfinished_attempts": 0, "has_wrong_code": end.has_wrong_code}
     if end.state == "ignored":
         values["content"] = b""  # strangers can send much that is ignored
     if end.reply is not None and end.reply_key is not None:
@@ -257,8 +269,14 @@ def load_quarantine(connection: Connection) -> Quarantine:
 
 
 def delete_old(connection: Connection, processed_before: datetime, quarantined_before: datetime) -> None:
-    """Delete inputs that arrived before these times, unless they are unprocessed or have a pending reply."""
+    """Delete inputs that arrived before these times, unless they are unprocessed or have a pending reply.
+
+    Of those with `keeps_key` only the content is deleted.
+    """
     has_no_reply = _input.c.reply_state.is_(None) | (_input.c.reply_state != "pending")
     is_processed = _input.c.state.in_(("processed", "ignored")) & (_input.c.received_at < processed_before)
     is_quarantined = (_input.c.state == "quarantined") & (_input.c.received_at < quarantined_before)
-    connection.execute(delete(_input).where(has_no_reply, is_processed | is_quarantined))
+    is_old = has_no_reply & (is_processed | is_quarantined)
+    connection.execute(delete(_input).where(is_old, ~_input.c.keeps_key))
+    is_kept = is_old & _input.c.keeps_key & (_input.c.content != b"")
+    connection.execute(update(_input).where(is_kept).values(content=b"", metadata="{}", reply=None))

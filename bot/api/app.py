@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Route
 from agents.core.errors import Forbidden, InvalidInput
 from bot.api import about, events, health, requests, threads
 from bot.api.answer_page import build_answer_routes
-from bot.api.auth import API_PREFIX, AuthMiddleware, Credential, get_caller
+from bot.api.auth import API_PREFIX, AuthMiddleware, Credential, check_admin, get_caller
 from bot.api.context import AppContext, StreamRegistry
 from bot.api.errors import add_error_handlers, body_for_error
 from bot.api.middleware import BodyLimit, ResponseMiddleware
@@ -90,6 +90,8 @@ def build_channel_routes(plugins: Mapping[str, Plugin], runtime: Runtime) -> Ite
 def _build_route(channel: str, endpoint: Endpoint, runtime: Runtime) -> Route:
     async def handle(request: Request) -> Response:
         """Pass the request to the endpoint. Errors other than the two below are handled like those of the API."""
+        if endpoint.needs_admin and (refused := check_admin(request)) is not None:
+            return refused
         try:
             response = await endpoint.handle(await _to_http_request(request), runtime)
         except (Forbidden, InvalidInput) as error:

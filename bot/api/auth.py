@@ -7,6 +7,7 @@ from hmac import compare_digest
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -88,10 +89,7 @@ class AuthMiddleware:
         if principal is None:
             if not is_api_path(scope["path"]):
                 return await self._app(scope, receive, send)
-            response = error_response(
-                401, "unauthorized", _UNAUTHORIZED_MESSAGE, headers={"WWW-Authenticate": "Bearer"}
-            )
-            return await response(scope, receive, send)
+            return await _unauthorized_response()(scope, receive, send)
         scope.setdefault("state", {})["principal"] = principal
         return await self._app(scope, receive, send)
 
@@ -134,6 +132,19 @@ async def get_optional_caller(request: Request) -> Principal | None:
     """Return the caller of a route that needs no token, or None without a valid token."""
     principal: Principal | None = getattr(request.state, "principal", None)
     return principal
+
+
+def check_admin(request: Request) -> JSONResponse | None:
+    """Return the 401 response to a request without a valid token. Raises MissingScope without the scope `admin`."""
+    principal: Principal | None = getattr(request.state, "principal", None)
+    if principal is None:
+        return _unauthorized_response()
+    principal.require_scope("admin", f"the path {request.url.path}")
+    return None
+
+
+def _unauthorized_response() -> JSONResponse:
+    return error_response(401, "unauthorized", _UNAUTHORIZED_MESSAGE, headers={"WWW-Authenticate": "Bearer"})
 
 
 OptionalCaller = Annotated[Principal | None, Depends(get_optional_caller)]

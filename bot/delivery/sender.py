@@ -3,20 +3,30 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
-from agents.core.errors import ConfigurationError, DeliveryUncertain, Permanent, Retryable, Unavailable, WrongState
+from agents.core.errors import (
+    ConfigurationError,
+    DeliveryUncertain,
+    OptedOut,
+    Permanent,
+    Retryable,
+    Unavailable,
+    WrongState,
+)
 from agents.core.escalation import escalation_follow_ups
 from agents.core.events import KnownEvent, MessageSent, MessageUndeliverable, RequestShown
 from agents.core.messages import Receipt
 from agents.core.people import People
 from agents.core.state import ThreadState
+from bot.delivery.budgets import SendBudgets
 from bot.delivery.card_adaptation import CardAdapter
 from bot.delivery.digests import Digest, DigestPlanner, cards_of, delivery_key
 from bot.delivery.retry_limit import limit_retries
 from bot.log import LogEvent, log
 from bot.services.answer_links import AnswerLinks
+from bot.services.contacts import ContactService
 from bot.services.delivery_events import sent_event, undeliverable_event, with_alternative_address
 from bot.services.engine import CommitResult, Engine, ExtraWrites
 from bot.services.retry import Repeater
@@ -25,6 +35,7 @@ from channels.stored_input import ThreadContext
 from storage.database.transactions import WriteBatch
 from storage.inbox import link_conversation, link_free_keys, list_keys
 from storage.outbox import OutboxMessage
+from storage.sent_messages import SentRecord, record_sent
 
 MISCONFIGURED_RETRY_SECONDS = 60.0
 """Delay before a misconfigured channel is tried again."""
@@ -32,10 +43,14 @@ MISCONFIGURED_RETRY_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class DeliveryResult:
-    """An outbox message, and the event that records that it was sent or cannot be delivered."""
+    """An outbox message, and the event that records that it was sent or cannot be delivered.
+
+    `sent` is the record of a message of a metered channel.
+    """
 
     outbox_message: OutboxMessage
     event: KnownEvent
+    sent: SentRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -43,12 +58,13 @@ class MessageSender:
     """Sends outbox messages at least once and records each delivery in the event log exactly once.
 
     `channel_errors` is shared with the bot. Here the key `channel:SCHEME` has the configuration error that keeps a
-    channel from sending. Cards get links to the pages of `answer_links`.
+    channel from sending. Cards get links to the pages of `answer_links`. `contacts` knows who has opted out.
     """
 
     engine: Engine
     channels: Mapping[str, Channel]
     repeater: Repeater
+    contacts: ContactService
     people: People = field(default_factory=People)
     answer_links: AnswerLinks | None = None
     channel_errors: dict[str, str] = field(default_factory=dict)
@@ -70,7 +86,7 @@ class MessageSender:
             keys = list(deliveries)
         for key in keys:
             await self.repeater.retry(
-                partial(self._record, self._unrecorded[key].outbox_message, self._unrecorded[key].event),
+                partial(self._record, self._unrecorded[key]),
                 stop_event,
                 on_error=partial(log_delivery_failure, self._unrecorded[key].outbox_message.thread_id),
                 errors=Retryable,
@@ -83,26 +99,26 @@ class MessageSender:
         channel = self.channels.get(effect.to.scheme)
         if channel is None:
             return (self._undeliverable(outbox_message, f"no channel is configured for {effect.to.scheme}"),)
+        try:
+            await self._budgets.check(outbox_message, channel)
+        except Permanent as error:
+            return (self._undeliverable(outbox_message, str(error)),)
         digest = await self._digests.plan(outbox_message, channel)
         if digest is not None and isinstance(channel, DigestChannel):
             with suppress(Permanent):  # for example, one card cannot be shown; each is then sent alone
                 return await self._send_digest(digest, channel, channel)
         try:
-            receipt = await self._send_alone(outbox_message, channel)
-        except Permanent as error:
-            log(
-                LogEvent.MESSAGE_UNDELIVERABLE,
-                level="warning",
-                thread_id=outbox_message.thread_id,
-                channel=effect.to.scheme,
-            )
+            return (await self._send_alone(outbox_message, channel),)
+        except OptedOut as error:
+            await self.contacts.record_opt_out(effect.to)
             return (self._undeliverable(outbox_message, str(error)),)
-        return (self._sent(outbox_message, receipt),)
+        except Permanent as error:
+            return (self._undeliverable(outbox_message, str(error)),)
 
     def _undeliverable(self, outbox_message: OutboxMessage, reason: str) -> DeliveryResult:
-        return DeliveryResult(
-            outbox_message, undeliverable_event(outbox_message.effect, reason, self.repeater.clock.now())
-        )
+        effect, thread_id = outbox_message.effect, outbox_message.thread_id
+        log(LogEvent.MESSAGE_UNDELIVERABLE, level="warning", thread_id=thread_id, channel=effect.to.scheme)
+        return DeliveryResult(outbox_message, undeliverable_event(effect, reason, self.repeater.clock.now()))
 
     def _sent(self, outbox_message: OutboxMessage, receipt: Receipt) -> DeliveryResult:
         return DeliveryResult(outbox_message, sent_event(outbox_message.effect, receipt, self.repeater.clock.now()))
@@ -122,7 +138,7 @@ class MessageSender:
             for one in digest.pending
         )
 
-    async def _send_alone(self, outbox_message: OutboxMessage, channel: Channel) -> Receipt:
+    async def _send_alone(self, outbox_message: OutboxMessage, channel: Channel) -> DeliveryResult:
         effect, key = outbox_message.effect, delivery_key(outbox_message)
         thread_id = outbox_message.thread_id
         message = await self._card_adapter.adapt(
@@ -143,7 +159,8 @@ class MessageSender:
                 self._uncertain_keys.add(key)
             raise
         self._uncertain_keys.discard(key)
-        return receipt
+        sent = self._budgets.to_record(key, effect.to, message, channel)
+        return replace(self._sent(outbox_message, receipt), sent=sent)
 
     async def _open_thread(self, outbox_message: OutboxMessage, channel: Channel) -> Channel:
         """Return the channel for the thread of the message if the thread matters to it. Raises StoreUnavailable."""
@@ -177,6 +194,10 @@ class MessageSender:
         return receipt
 
     @property
+    def _budgets(self) -> SendBudgets:
+        return SendBudgets(self.contacts, self.repeater.clock.now)
+
+    @property
     def _digests(self) -> DigestPlanner:
         return DigestPlanner(self.engine.database, self.repeater.clock.now)
 
@@ -184,11 +205,12 @@ class MessageSender:
     def _card_adapter(self) -> CardAdapter:
         return CardAdapter(self.engine, self.people, self.repeater.clock.now, self.answer_links)
 
-    async def _record(self, outbox_message: OutboxMessage, event: KnownEvent) -> None:
+    async def _record(self, delivery: DeliveryResult) -> None:
         """Record the delivery once, even if the message was sent more than once.
 
         If the message started a conversation, or replies to it carry other keys, link these to the thread.
         """
+        outbox_message, event = delivery.outbox_message, delivery.event
 
         def decide(state: ThreadState) -> tuple[KnownEvent, ...]:
             if all(m.key != outbox_message.effect.key for m in state.pending_messages):
@@ -201,9 +223,7 @@ class MessageSender:
             return (recorded, *escalation_follow_ups(state, recorded, self.people))
 
         with suppress(WrongState):  # events of a newer version: that version will record the delivery
-            await self.engine.apply(
-                outbox_message.thread_id, decide, extra_writes=_link_conversations(outbox_message, event)
-            )
+            await self.engine.apply(outbox_message.thread_id, decide, extra_writes=_further_writes(delivery))
 
 
 def log_delivery_failure(thread_id: str, error: Exception, attempt: int) -> None:
@@ -211,15 +231,21 @@ def log_delivery_failure(thread_id: str, error: Exception, attempt: int) -> None
     log(LogEvent.DELIVERY_RETRIED, level="warning", thread_id=thread_id, error=error, attempt=attempt)
 
 
-def _link_conversations(outbox_message: OutboxMessage, event: KnownEvent) -> ExtraWrites | None:
-    """Return the writes that link the conversation that a message started, and its free keys, to its thread."""
+def _further_writes(delivery: DeliveryResult) -> ExtraWrites | None:
+    """Return the writes beside the event of a sent message.
+
+    They link the conversation that the message started, and its free keys, to its thread, and record its price.
+    """
+    event, to = delivery.event, delivery.outbox_message.effect.to
     if not isinstance(event, MessageSent | RequestShown):
         return None
-    receipt, to = event.receipt, outbox_message.effect.to
+    receipt = event.receipt
 
     def write(writes: WriteBatch, commit: CommitResult) -> None:
         if receipt.started is not None:
             link_conversation(writes, to.scheme, (receipt.started.conversation_key,), commit.after.thread_id)
         link_free_keys(writes, to.scheme, receipt.conversation_keys, commit.after.thread_id, to, event.at)
+        if delivery.sent is not None:
+            record_sent(writes, delivery.sent)
 
     return write

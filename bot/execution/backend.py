@@ -16,6 +16,7 @@ from storage.database.database import Database
 from storage.inbox import delete_old_claims
 from storage.processes import delete_silent_processes
 from storage.raw_inputs import delete_old
+from storage.sent_messages import SENT_MESSAGE_RETENTION, delete_old_sent
 
 
 class ExecutionBackend(Protocol):
@@ -70,8 +71,9 @@ async def delete_expired_rows(database: Database, now: datetime) -> None:
 
 
 def delete_expired(connection: Connection, now: datetime) -> None:
-    """Delete claims, stored inputs, links, and processes without a heartbeat, each after its retention."""
+    """Delete claims, stored inputs, links, records of sent messages, and silent processes, each after its retention."""
     delete_old_claims(connection, now - INBOX_RETENTION)
     delete_old(connection, processed_before=now - INPUT_RETENTION, quarantined_before=now - QUARANTINE_RETENTION)
     delete_expired_links(connection, now)
+    delete_old_sent(connection, now - SENT_MESSAGE_RETENTION)
     delete_silent_processes(connection, now - PROCESS_RETENTION)

@@ -12,6 +12,7 @@ from functools import partial
 
 from agents.core.errors import ConfigurationError, Permanent, Retryable, StoreUnavailable, Unavailable
 from agents.core.messages import Message
+from bot.delivery.budgets import SendBudgets
 from bot.log import LogEvent, log
 from bot.services.inputs import InputService
 from bot.services.retry import Repeater, end_tasks
@@ -38,6 +39,7 @@ class InputRunner:
     inputs: InputService
     channels: Mapping[str, Channel]
     repeater: Repeater
+    budgets: SendBudgets
     processors: dict[str, ProcessInput] = field(default_factory=dict)
 
     async def process_group(self, group: InputGroup, stop_event: asyncio.Event) -> datetime | None:
@@ -88,14 +90,17 @@ class InputRunner:
             return
         reply, created_at = found
         channel = self.channels.get(reply.to.scheme)
-        state = "undeliverable"
+        state, sent = "undeliverable", None
         if channel is not None:
             with suppress(Permanent):
                 await self._send(input_id, reply, created_at, channel, may_have_been_sent=may_have_been_sent)
-                state = "sent"
+                state, sent = (
+                    "sent",
+                    self.budgets.to_record(f"input:{input_id}", reply.to, Message(text=reply.text), channel),
+                )
         if state == "undeliverable":
             log(LogEvent.MESSAGE_UNDELIVERABLE, level="warning", channel=reply.to.scheme, key=input_id)
-        record = partial(self.inputs.end_reply, input_id, state)
+        record = partial(self.inputs.end_reply, input_id, state, sent)
         await self.repeater.retry(
             record, stop_event, on_error=partial(log_failed_reply, input_id), errors=StoreUnavailable
         )
@@ -107,6 +112,7 @@ class InputRunner:
         if reply.context is not None and isinstance(channel, ThreadAwareChannel):
             channel = channel.for_thread(reply.context)
         message, key = Message(text=reply.text), f"input:{input_id}"
+        await self.budgets.check_contact(reply.to, message, channel)
         try:
             await channel.send(reply.to, message, key=key, may_have_been_sent=may_have_been_sent)
         except ConfigurationError as error:

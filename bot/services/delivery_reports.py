@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from sqlalchemy import Connection
@@ -54,21 +54,19 @@ class DeliveryReports:
         It is ignored if no thread has sent such a message. Raises StoreUnavailable.
         """
         for thread_id in await self.engine.database.read(partial(_list_threads, failure=failure)):
-            await self._record_in(thread_id, failure)
+            arrival = failure.arrival
+            has_claim = arrival.dedup_keys and thread_id == failure.thread_id
+            claim = IdempotencyClaim(arrival.channel, arrival.dedup_keys) if has_claim else None
+            await self.record_in(thread_id, failure.ref, failure.reason, claim)
 
-    async def _record_in(self, thread_id: str, failure: DeliveryFailure) -> None:
-        found = partial(find_delivery, failure=replace(failure, thread_id=thread_id))
-        delivery = await self.engine.database.read(found)
+    async def record_in(self, thread_id: str, ref: str, reason: str, claim: IdempotencyClaim | None = None) -> None:
+        """Record once in a thread that its message with this ref was not delivered. Raises StoreUnavailable."""
+        delivery = await self.engine.database.read(partial(find_delivery, thread_id=thread_id, ref=ref))
         if delivery is None:
             return
-        arrival = failure.arrival
-        has_claim = arrival.dedup_keys and thread_id == failure.thread_id
-        claim = IdempotencyClaim(arrival.channel, arrival.dedup_keys) if has_claim else None
         # A thread that is gone, or that only a newer version can read, cannot record it.
         with suppress(ThreadNotFound, WrongState):
-            await self.engine.apply(
-                thread_id, partial(self._decide, delivery=delivery, reason=failure.reason), claim=claim
-            )
+            await self.engine.apply(thread_id, partial(self._decide, delivery=delivery, reason=reason), claim=claim)
 
     def _decide(self, state: ThreadState, delivery: Delivery, reason: str) -> tuple[KnownEvent, ...]:
         event = self._undeliverable_event(state, delivery.event, reason)
@@ -107,23 +105,24 @@ def _list_threads(connection: Connection, failure: DeliveryFailure) -> list[str]
     """Return the thread of the failure, and those with an open request whose card was in the same message."""
     requests = list_requests(connection, status="open", thread_id=None, before=None, limit=_MAX_REQUESTS)
     others = (request.thread_id for request in requests if any(_is_in_message(card, failure) for card in request.cards))
-    return list(dict.fromkeys((failure.thread_id, *others)))
+    own = () if failure.thread_id is None else (failure.thread_id,)
+    return list(dict.fromkeys((*own, *others)))
 
 
 def _is_in_message(card: PostedCard, failure: DeliveryFailure) -> bool:
     return card.receipt.ref == failure.ref and card.address.scheme == failure.arrival.channel
 
 
-def find_delivery(connection: Connection, failure: DeliveryFailure) -> Delivery | None:
-    """Return the delivery with the receipt of the failure; None if there is none, or if its failure is recorded."""
+def find_delivery(connection: Connection, thread_id: str, ref: str) -> Delivery | None:
+    """Return the delivery of the message with this ref; None if there is none, or if its failure is recorded."""
     found: RequestShown | MessageSent | None = None
     replies = dict[str, str]()
-    for seq, event in _all_events(connection, failure.thread_id):
+    for seq, event in _all_events(connection, thread_id):
         if isinstance(event, ReplyChosen):
             replies[f"{_REPLY_PREFIX}{seq}"] = event.text
-        elif isinstance(event, RequestShown | MessageSent) and event.receipt.ref == failure.ref:
+        elif isinstance(event, RequestShown | MessageSent) and event.receipt.ref == ref:
             found = event
-        elif isinstance(event, MessageUndeliverable) and event.receipt and event.receipt.ref == failure.ref:
+        elif isinstance(event, MessageUndeliverable) and event.receipt and event.receipt.ref == ref:
             found = None
     return None if found is None else Delivery(found, replies.get(found.key.partition(">")[0]))
 

@@ -18,6 +18,7 @@ from storage import raw_inputs
 from storage.database.database import Database
 from storage.jobs import Job, defer_on
 from storage.raw_inputs import AttemptEnd, ClaimedInput, InputGroup, NewInput, StoredReply
+from storage.sent_messages import SentRecord, insert_sent
 
 MAX_BACK_OFF_SECONDS = 900.0
 MAX_UNFINISHED_ATTEMPTS = 5
@@ -56,6 +57,7 @@ class InputService:
             metadata=raw_input.metadata,
             received_at=raw_input.received_at,
             content=raw_input.content,
+            keeps_key=raw_input.keeps_key,
         )
 
         def store(connection: Connection) -> bool:
@@ -98,6 +100,7 @@ class InputService:
             at=self.clock.now(),
             reply=None if reply is None else _dump_reply(reply),
             reply_key=None if reply is None else reply.limit_key,
+            has_wrong_code=result.has_wrong_code,
         )
 
         def finish_and_defer(connection: Connection) -> tuple[bool, bool]:
@@ -148,9 +151,18 @@ class InputService:
         replies = await self.database.read(partial(raw_inputs.list_replies, input_id=input_id))
         return next(((load_reply(reply), reply.created_at) for reply in replies), None)
 
-    async def end_reply(self, input_id: str, state: str) -> None:
-        """Record that the reply was sent, or that it is undeliverable. Raises StoreUnavailable."""
-        await self.database.transaction(partial(raw_inputs.end_reply, input_id=input_id, state=state))
+    async def end_reply(self, input_id: str, state: str, sent: SentRecord | None = None) -> None:
+        """Record that the reply was sent, or that it is undeliverable. Raises StoreUnavailable.
+
+        `sent` is the record of a reply on a metered channel.
+        """
+
+        def end(connection: Connection) -> None:
+            raw_inputs.end_reply(connection, input_id, state)
+            if sent is not None:
+                insert_sent(connection, sent)
+
+        await self.database.transaction(end)
 
 
 def input_job(input_id: str, group: InputGroup) -> Job:
@@ -183,8 +195,10 @@ def _to_stored_input(claimed: ClaimedInput) -> StoredInput:
         received_at=stored.received_at,
         metadata=stored.metadata,
         content=stored.content,
+        keeps_key=stored.keeps_key,
     )
-    return StoredInput(stored.id, raw_input, claimed.attempt, claimed.recent_count)
+    recent = claimed.recent
+    return StoredInput(stored.id, raw_input, claimed.attempt, recent.count, recent.wrong_codes)
 
 
 def _dump_reply(reply: InputReply) -> str:

@@ -86,6 +86,7 @@ class MessageReceiver:
                 is_first=message.is_first,
                 links=links,
                 may_join=may_join,
+                is_continued=partial(self._is_continued, message),
             )
         return await threads.open(new_thread, claim=claim, render_response=render_response, extra_writes=extra_writes)
 
@@ -96,6 +97,16 @@ class MessageReceiver:
         state = await self.conversations.threads.engine.load(thread_id)
         sender = self._resolve(message.arrival.sender)
         return may_view(state, to_viewer(sender.address, self.roster.people))
+
+    async def _is_continued(self, message: InboundMessage, thread_id: str) -> bool:
+        """Return whether the conversation is still about this thread, if such a conversation changes its thread."""
+        if message.begins_topic:
+            return False
+        if message.idle_after is None:
+            return True
+        state = await self.conversations.threads.engine.load(thread_id)
+        is_recent = state.updated_at is None or message.arrival.at - state.updated_at < message.idle_after
+        return state.lifecycle != "cancelled" and (is_recent or state.status not in ("done", "failed"))
 
     async def edit_message(self, edit: InboundEdit) -> None:
         """Record an edit or deletion. Edits of messages that no thread has are ignored."""

@@ -7,16 +7,18 @@ from typing import Any
 from agents.core.errors import Permanent
 from agents.core.requests import Answer, Request
 from agents.core.rights import may_view, request_not_found, to_viewer
+from agents.core.values import Address
 from agents.llm.offline.model import help_text
 from bot.services.approvals import ApprovalService, describe_recorded_answer
-from bot.services.delivery_reports import DeliveryReports
+from bot.services.contacts import ContactService
+from bot.services.delivery_confirmations import DeliveryConfirmations
 from bot.services.engine import CommitResult, ExtraWrites, ResponseRenderer
 from bot.services.inputs import InputService
 from bot.services.message_receiver import MessageReceiver, claim_of, to_refusal
 from bot.services.request_query import OverviewQuery
 from bot.services.roster import resolve_sender
 from channels.inbound import AnswerResult, Arrival, HelpTexts, InboundAnswer, Overview, Refusal, Sender
-from channels.stored_input import DeliveryFailure, RawInput
+from channels.stored_input import DeliveryConfirmation, DeliveryFailure, OptOut, RawInput, SentMessage
 from storage.inbox import IdempotencyClaim
 
 
@@ -27,7 +29,8 @@ class ThreadReceiver(MessageReceiver):
     approvals: ApprovalService
     overviews: OverviewQuery
     inputs: InputService
-    delivery_reports: DeliveryReports
+    deliveries: DeliveryConfirmations
+    contacts: ContactService
 
     async def answer(self, answer: InboundAnswer) -> AnswerResult:
         """Record an answer to a request, once."""
@@ -85,7 +88,23 @@ class ThreadReceiver(MessageReceiver):
 
     async def report_failure(self, failure: DeliveryFailure) -> None:
         """Record that a message was not delivered although it had been accepted; an unknown one is ignored."""
-        await self.delivery_reports.record(failure)
+        await self.deliveries.record_failure(failure)
+
+    async def report_delivery(self, confirmation: DeliveryConfirmation) -> None:
+        """Record that a card reached its recipient; other messages are ignored."""
+        await self.deliveries.confirm(confirmation)
+
+    async def report_opt_out(self, opt_out: OptOut) -> None:
+        """Record that an address takes no more messages, or takes them again."""
+        await self.contacts.report_opt_out(opt_out)
+
+    async def report_unknown_sender(self, arrival: Arrival) -> None:
+        """Record a sender whom `handrail.toml` does not name."""
+        await self.contacts.report_unknown_sender(arrival)
+
+    async def find_last_message(self, to: Address) -> SentMessage | None:
+        """Return the last message to an address of a metered channel, None if there is none."""
+        return await self.contacts.find_last_message(to)
 
     def argument_schema(self, request: Request) -> Mapping[str, Any] | None:
         """Return the JSON schema of the arguments of a request's tool; None if they cannot be edited."""

@@ -20,7 +20,7 @@ from channels.base import Channel, PullChannel
 from channels.text import answer_hint
 from storage.database.database import Database
 from storage.database.transactions import WriteBatch
-from storage.inbox import IdempotencyClaim, find_linked_thread, link_conversation, link_free_keys
+from storage.inbox import IdempotencyClaim, find_linked_thread, link_conversation, link_free_keys, relink_conversation
 
 
 @dataclass(frozen=True)
@@ -179,18 +179,22 @@ class ConversationRouter:
         is_first: bool = False,
         links: MessageLinks | None = None,
         may_join: ThreadCheck | None = None,
+        is_continued: ThreadCheck | None = None,
     ) -> CommitResult:
         """Post the message to the linked thread, or open one and link it. Raises what ThreadService raises.
 
         With `is_first` (the message starts its conversation) skip the search: if another process was faster, the
         link fails with DuplicateConversation and the thread is searched for then. Raises DuplicateConversation after
         MAX_ATTEMPTS. With `links` only these are linked. If the linked thread does not pass `may_join`, one is opened.
+        If it does not pass `is_continued`, the conversation moves to the new thread.
         """
         for attempt in range(MAX_ATTEMPTS):
             skip_search = is_first and not attempt
             thread_id = None if skip_search else await self.find_thread(claim.channel, conversation_keys)
             extra_writes = None if links is None else links.write
-            if thread_id is not None and (may_join is None or await may_join(thread_id)):
+            if thread_id is not None and is_continued is not None and not await is_continued(thread_id):
+                extra_writes = partial(_relink, claim.channel, conversation_keys)
+            elif thread_id is not None and (may_join is None or await may_join(thread_id)):
                 return await self.threads.post_message(
                     thread_id, new_thread.message, claim=claim, extra_writes=extra_writes
                 )
@@ -201,6 +205,10 @@ class ConversationRouter:
             except DuplicateConversation:
                 continue
         raise DuplicateConversation
+
+
+def _relink(channel: str, conversation_keys: Sequence[str], writes: WriteBatch, commit: CommitResult) -> None:
+    relink_conversation(writes, channel, conversation_keys, commit.after.thread_id)
 
 
 def _link(channel: str, conversation_keys: Sequence[str], writes: WriteBatch, commit: CommitResult) -> None:

@@ -134,15 +134,15 @@ class ConversationRow(SQLModel, table=True):
 class RawInputRow(SQLModel, table=True):
     """One input as it arrived, its processing, and the reply to it.
 
-    `unfinished_attempts` counts the last attempts that did not end. `content` is the last column, so that SQLite reads
-    the others without it.
+    `unfinished_attempts` counts the last attempts that did not end. SQLite reads a column that comes after a long
+    `content` slowly, so the index by group has all columns that a count needs.
     """
 
     __tablename__ = "raw_input"
     __table_args__ = (
         UniqueConstraint("channel", "key", name="raw_input_key"),
         UniqueConstraint("channel", "reply_key", name="raw_input_reply_key"),
-        Index("raw_input_by_group", "channel", "group_name", "received_at"),
+        Index("raw_input_by_group", "channel", "group_name", "received_at", "id", "has_wrong_code"),
         Index("raw_input_by_state", "state", "received_at"),
         Index("raw_input_by_reply", "finished_at", sqlite_where=_HAS_REPLY, postgresql_where=_HAS_REPLY),
     )

@@ -9,9 +9,14 @@ branch_labels = None
 depends_on = None
 
 
+_GROUP_COLUMNS = ("channel", "group_name", "received_at")
+
+
 def upgrade() -> None:
     for name in ("keeps_key", "has_wrong_code"):
         op.add_column("raw_input", sa.Column(name, sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.drop_index("raw_input_by_group", table_name="raw_input")
+    op.create_index("raw_input_by_group", "raw_input", [*_GROUP_COLUMNS, "id", "has_wrong_code"])
     op.create_table(
         "sent_message",
         sa.Column("key", sa.String(), primary_key=True),
@@ -40,5 +45,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in ("unknown_sender", "opted_out", "sent_message"):
         op.drop_table(table)
+    op.drop_index("raw_input_by_group", table_name="raw_input")
+    op.create_index("raw_input_by_group", "raw_input", [*_GROUP_COLUMNS])
     for name in ("has_wrong_code", "keeps_key"):
         op.drop_column("raw_input", name)
