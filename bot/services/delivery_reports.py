@@ -69,6 +69,10 @@ class DeliveryReports:
             await self.engine.apply(thread_id, partial(self._decide, delivery=delivery, reason=reason), claim=claim)
 
     def _decide(self, state: ThreadState, delivery: Delivery, reason: str) -> tuple[KnownEvent, ...]:
+        """Return the events of a failure; none if its card reached its recipient, as reports can change their order."""
+        cards = () if state.open_request is None else state.open_request.cards
+        if any(card.confirmed_at is not None and card.receipt == delivery.event.receipt for card in cards):
+            return ()
         event = self._undeliverable_event(state, delivery.event, reason)
         return (event, *escalation_follow_ups(state, event, self.people), *self._forward(state, event, delivery.reply))
 

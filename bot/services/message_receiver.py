@@ -104,6 +104,8 @@ class MessageReceiver:
             return False
         if message.idle_after is None:
             return True
+        if not await self._may_join(message, thread_id):
+            return False
         state = await self.conversations.threads.engine.load(thread_id)
         is_recent = state.updated_at is None or message.arrival.at - state.updated_at < message.idle_after
         return state.lifecycle != "cancelled" and (is_recent or state.status not in ("done", "failed"))

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
+from agents.core.errors import ConfigurationError
 from channels.settings import InstallationSettings, parse_with
 from channels.text import validate_web_url
 
@@ -12,6 +13,7 @@ _ACCOUNT_SID_PATTERN = re.compile(r"AC[0-9a-f]{32}", re.ASCII)
 _SENDER_PATTERN = re.compile(
     r"\+[1-9][0-9]{6,14}|[0-9]{3,8}|MG[0-9a-f]{32}", re.ASCII
 )  # E.164, a short code, a service SID
+_COUNTRY_PATTERN = re.compile(r"\+[1-9][0-9]{0,7}", re.ASCII)
 _MAX_AUTH_TOKENS = 2
 
 
@@ -40,6 +42,14 @@ def validate_sender(text: str) -> str:
     return text
 
 
+def parse_countries(text: str) -> tuple[str, ...]:
+    """Parse beginnings of phone numbers, comma separated."""
+    beginnings = tuple(one.strip() for one in text.split(",") if one.strip())
+    if not all(_COUNTRY_PATTERN.fullmatch(one) for one in beginnings):
+        raise ValueError("must be beginnings of phone numbers with + and country code, comma separated")
+    return beginnings
+
+
 class SmsSettings(InstallationSettings):
     """Settings of the Twilio account, and the base URL of Twilio's API."""
 
@@ -55,3 +65,22 @@ class SmsSettings(InstallationSettings):
     twilio_api_url: Annotated[str, AfterValidator(validate_web_url)] = Field(
         "https://api.twilio.com", description="the base URL of Twilio's API", examples=["https://api.twilio.com"]
     )
+    sms_countries: Annotated[tuple[str, ...], parse_with(parse_countries)] = Field(
+        (), description="the only countries that get SMS, as beginnings of numbers; empty: all", examples=["+1,+49"]
+    )
+    sms_daily_segments: int = Field(
+        500, ge=0, description="limit on the SMS segments that are sent within 24 hours", examples=["500"]
+    )
+
+    @property
+    def has_twilio_account(self) -> bool:
+        """Return whether SMS go over Twilio. Raises ConfigurationError if only a part of the account is set."""
+        variables = {
+            "TWILIO_ACCOUNT_SID": self.twilio_account_sid,
+            "TWILIO_AUTH_TOKEN": self.twilio_auth_token,
+            "TWILIO_FROM": self.twilio_from,
+        }
+        missing = [name for name, value in variables.items() if not value]
+        if missing and len(missing) < len(variables):
+            raise ConfigurationError(f"set {' and '.join(missing)} too, or unset the other TWILIO_ variables")
+        return not missing

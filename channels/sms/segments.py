@@ -19,11 +19,17 @@ _SEPTETS = dict.fromkeys(_BASIC, 1) | dict.fromkeys(_EXTENSION, 2)
 _SINGLE_SEPTETS, _PART_SEPTETS = 160, 153
 _SINGLE_UNITS, _PART_UNITS = 70, 67
 
-_REPLACEMENTS = str.maketrans({
-    "‘": "'", "’": "'", "‚": ",", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "–": "-", "—": "-", "−": "-",
-    "…": "...", "•": "-", "\u00a0": " ", "\u202f": " ", "\t": " ", "`": "'", "´": "'", "→": "->", "×": "x",
-})  # fmt: skip
-"""Typographic characters, and the characters of the GSM alphabet that people read as the same."""
+_LOOKALIKES = {
+    "'": "\u2018\u2019\u201b\u0060\u00b4",
+    ",": "\u201a",
+    '"': "\u201c\u201d\u201e\u00ab\u00bb",
+    "-": "\u2010\u2011\u2012\u2013\u2014\u2212\u2022",
+    "...": "\u2026",
+    " ": "\u00a0\u2007\u2009\u202f\t",
+    "->": "\u2192",
+}
+_REPLACEMENTS = str.maketrans({one: plain for plain, others in _LOOKALIKES.items() for one in others})
+"""Quotation marks, dashes and spaces of typography, and what people read as the same in the GSM alphabet."""
 
 _GRAPHEME = re.compile(
     r"\r\n|(?:[\U0001F1E6-\U0001F1FF]{2})"

@@ -22,7 +22,7 @@ class Media:
 
 @dataclass(frozen=True)
 class InboundSms:
-    """A message that came in. `to` is the number or the messaging service that received it.
+    """A message that came in. `to` is the number that received it.
 
     `opt_out` is the provider's reading of the message, if it handles opt-outs: STOP, START or HELP.
     """

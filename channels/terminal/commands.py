@@ -146,6 +146,14 @@ class ControlThread:
 
 
 @dataclass(frozen=True)
+class Simulate:
+    """Post this body to the endpoint of a channel that simulates its devices, such as the phone of a person."""
+
+    url_path: str
+    body: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class ListAgents:
     """List agents."""
 
@@ -184,6 +192,7 @@ TerminalCommand = (
     | ListRequests
     | StartThread
     | ControlThread
+    | Simulate
     | ListAgents
     | WhoAmI
     | ShowHelp

@@ -19,6 +19,7 @@ from channels.terminal.commands import (
     Quit,
     Say,
     ShowHelp,
+    Simulate,
     StartThread,
     SwitchThread,
     TerminalCommand,
@@ -89,6 +90,13 @@ def _parse_new(rest: str) -> TerminalCommand:
     return StartThread(name or None) if is_valid else ParseError("type /new, or /new and the name of an agent")
 
 
+def _parse_sms(rest: str) -> TerminalCommand:
+    person, _, text = rest.partition(" ")
+    if not _NAME.fullmatch(person.lower()) or not text.strip():
+        return ParseError("type /sms, the name of a person and what they write, like /sms alice A7K2X ok")
+    return Simulate("/channels/sms/simulate", {"from": person.lower(), "text": text.strip()})
+
+
 def _split_code(rest: str) -> tuple[str, str]:
     code, _, text = rest.partition(" ")
     return code.strip("[]").upper(), text.strip()
@@ -100,6 +108,7 @@ _PARSERS: dict[str, ArgumentParser] = {
     "answer": _parse_answer,
     "edit": _parse_edit,
     "as": _parse_as,
+    "sms": _parse_sms,
     "threads": lambda _: ListThreads(),
     "thread": _parse_thread,
     "requests": lambda rest: ListRequests(is_all=rest.lower() == "all"),
@@ -129,6 +138,7 @@ HELP = (
     ("/cancel", "cancel this thread and close its open request"),
     ("/whoami", "show who you are, your token and its scopes, and the person you act as"),
     ("/as NAME", "act as another person (needs a token with the admin scope)"),
+    ("/sms NAME TEXT", "write an SMS as this person, while no SMS account is set up (needs the admin scope)"),
     ("/quit", "leave the chat; the thread continues"),
 )
 """Commands and their help texts."""

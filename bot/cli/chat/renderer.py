@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from rich.console import RenderableType
 
+from agents.core.people import name_in
 from channels.terminal.client import LoggedEvent
 from channels.terminal.views import (
     MESSAGE_CHANGE_EVENT_TYPES,
@@ -27,6 +28,8 @@ _EVENT_TEXTS = {
     "ThreadCancelled": "the thread is cancelled",
     "TimerSet": "the agent is waiting",
 }
+_DELIVERY_EVENTS = ("RequestShown", "MessageSent")
+"""Events with a receipt; that of a simulated delivery has the text that the recipient would have read."""
 _REQUEST_EVENTS = ("RequestOpened", "RequestAnswered", "RequestExpired", "RequestSuperseded")
 TIMER_END_EVENTS = ("TimerFired", "MessageReceived")
 """Events that end the wait of a TimerSet. A thread that waits without a TimerSet waits to retry."""
@@ -58,6 +61,9 @@ class EventRenderer:
             yield message_view(event.speaker, event.data["text"], "bold green")
         elif event.type == "ThreadFinished" and event.data.get("outcome") == "failed":
             yield error_view(f"the thread failed: {format_event(event.type, event.data, event.names)}")
+        elif event.type in _DELIVERY_EVENTS and (text := event.data["receipt"].get("text")):
+            to = event.data["to"]
+            yield info_view(f"to {name_in(event.names, to)} ({to.partition(':')[0]}): {text}")
         elif event.type in _EVENT_TEXTS:
             summary = format_event(event.type, event.data, event.names)
             yield info_view(f"{_EVENT_TEXTS[event.type]}: {summary}" if summary else _EVENT_TEXTS[event.type])

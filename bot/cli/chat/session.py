@@ -30,6 +30,7 @@ from channels.terminal.commands import (
     Quit,
     Say,
     ShowHelp,
+    Simulate,
     StartThread,
     SwitchThread,
     TerminalCommand,
@@ -128,6 +129,8 @@ class Session:
                 await self._send_answer(command)
             case ActAs() | SwitchThread() | StartThread() | ControlThread():
                 await self._dispatch_session_command(command)
+            case Simulate(url_path, body):
+                await self.server.post(url_path, body)
             case ListThreads() | ListRequests() | ListAgents() | WhoAmI() | ShowHelp() | ParseError():
                 self._print(await look_up(self.server, command, self.agent, is_short=self.console.is_terminal))
             case Quit():
