@@ -56,9 +56,8 @@ class Capabilities:
     request by text; `{code}` in them stands for the code of the request. `assurance` rates how well the channel
     authenticates people. Sending is tried again for `retry_for_seconds`, without end if it is None. If at least
     `digest_threshold` cards wait for one address, a DigestChannel sends them as one message; 0 means never. With
-    `has_answer_links` a card gets a link to a page where it can be answered. A MeteredChannel has a `budget`: beyond
-    its limits messages to an address wait, except the first card of a request and the first message of a thread; a
-    message beyond `daily_units` is undeliverable.
+    `has_answer_links` a card gets a link to a page where it can be answered. Messages beyond the `budget` of
+    a MeteredChannel are undeliverable; the limits of an address concern only reminders, notices and the like.
     """
 
     has_buttons: bool = False

@@ -59,10 +59,10 @@ def has_sent(connection: Connection, address: Address, thread_id: str, request_i
     )
 
 
-def list_times(connection: Connection, address: Address, since: datetime) -> list[datetime]:
-    """Return the times of the messages to an address since then, the oldest first."""
-    query = select(_sent.c.at).where(_sent.c.address == address, _sent.c.at > since).order_by(_sent.c.at)
-    return list(connection.execute(query).scalars())
+def count_sent(connection: Connection, address: Address, since: datetime) -> int:
+    """Return the number of messages to an address since then."""
+    query = select(func.count()).where(_sent.c.address == address, _sent.c.at > since)
+    return connection.execute(query).scalar_one()
 
 
 def sum_units(connection: Connection, channel: str, since: datetime) -> int:

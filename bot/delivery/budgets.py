@@ -1,7 +1,8 @@
 """Budgets of channels on which each message costs money and attention: opt-outs, limits per address and per day.
 
-The first card of a request, the first message of a thread and an agent's reply to a message from the address never
-wait: only further ones, such as reminders and notices, do.
+The limits of an address never stop the first card of a request, the first message of a thread, an agent's reply to a
+message from there, or the update of a card: only what people can do without, such as reminders and notices. Such a
+message is not sent later either, because it would hold up the messages behind it.
 """
 
 from collections.abc import Callable
@@ -14,12 +15,11 @@ from sqlalchemy import Connection
 from agents.core.errors import OptedOut, Permanent
 from agents.core.messages import Message
 from agents.core.values import Address
-from bot.delivery.digests import NotDue
 from bot.log import LogEvent, log
 from bot.services.contacts import ContactService
 from channels.base import Channel, MeteredChannel, SendBudget
 from storage.outbox import OutboxMessage
-from storage.sent_messages import SentRecord, has_sent, list_times, sum_units
+from storage.sent_messages import SentRecord, count_sent, has_sent, sum_units
 
 _DAY = timedelta(hours=24)
 _REPLY_PREFIX = "reply:"
@@ -34,16 +34,16 @@ class SendBudgets:
     now: Callable[[], datetime]
 
     async def check(self, outbox_message: OutboxMessage, channel: Channel) -> None:
-        """Raise OptedOut, Permanent beyond the daily limit, and NotDue beyond the limits of the address."""
+        """Raise OptedOut, and Permanent beyond the daily limit or the limits of the address."""
         budget, effect = channel.capabilities.budget, outbox_message.effect
         if budget is None:
             return
         await self.check_contact(effect.to, effect.message, channel)
-        if effect.key.startswith(_REPLY_PREFIX):
+        if effect.key.startswith(_REPLY_PREFIX) or effect.replaces is not None:
             return
-        due_at = await self.contacts.database.read(partial(_next_time, message=outbox_message, budget=budget))
-        if due_at is not None and due_at > self.now():
-            raise NotDue(due_at)
+        is_over = partial(_is_over_limits, message=outbox_message, budget=budget, now=self.now())
+        if await self.contacts.database.read(is_over):
+            raise Permanent("too many messages went there within a short time")
 
     async def check_contact(self, to: Address, message: Message, channel: Channel) -> None:
         """Raise OptedOut for an address that takes no messages, and Permanent beyond the channel's daily limit."""
@@ -74,12 +74,10 @@ def count_units(channel: Channel, to: Address, message: Message) -> int:
     return channel.count_units(to, message) if isinstance(channel, MeteredChannel) else 0
 
 
-def _next_time(connection: Connection, message: OutboxMessage, budget: SendBudget) -> datetime | None:
-    """Return the time from which the limits of the address allow the message; None if it never waits."""
+def _is_over_limits(connection: Connection, message: OutboxMessage, budget: SendBudget, now: datetime) -> bool:
+    """Return whether the address has got too many messages for this one, which is not the first about its matter."""
     to, card = message.effect.to, message.effect.message.card
     request_id = None if card is None else card.request_id
     if not has_sent(connection, to, message.thread_id, request_id):
-        return None
-    longest = max((period for _, period in budget.contact_limits), default=timedelta())
-    times = list_times(connection, to, message.created_at - longest)
-    return max((times[-count] + period for count, period in budget.contact_limits if len(times) >= count), default=None)
+        return False
+    return any(count_sent(connection, to, now - period) >= count for count, period in budget.contact_limits)

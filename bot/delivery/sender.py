@@ -159,7 +159,8 @@ class MessageSender:
                 self._uncertain_keys.add(key)
             raise
         self._uncertain_keys.discard(key)
-        sent = self._budgets.to_record(key, effect.to, message, channel)
+        is_new = receipt != effect.replaces  # a channel that cannot edit may keep the message that is shown
+        sent = self._budgets.to_record(key, effect.to, message, channel) if is_new else None
         return replace(self._sent(outbox_message, receipt), sent=sent)
 
     async def _open_thread(self, outbox_message: OutboxMessage, channel: Channel) -> Channel:

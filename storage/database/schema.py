@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, exc, inspect, text
 
 from agents.core.errors import ConfigurationError
 
-HEAD_REVISION = "0009"
+HEAD_REVISION = "0010"
 _ADVISORY_LOCK = text("SELECT pg_advisory_lock(hashtext('handrail: migration'))")
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 

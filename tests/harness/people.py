@@ -66,3 +66,10 @@ EMAIL_PEOPLE = with_addresses(
     **{key: (f"email:{address}",) for key, address in EMAIL_ADDRESSES.items()},
 )
 """The people with full names and one email address each."""
+
+PHONE_NUMBERS = {"alice": "+15550001001", "bob": "+15550001002", "carol": "+15550001003"}
+SMS_PEOPLE = with_addresses(
+    _with_field(PEOPLE, "name", {"alice": "Alice Ng", "bob": "Bob Ito", "carol": "Carol Diaz"}),
+    **{key: (f"sms:{number}",) for key, number in PHONE_NUMBERS.items()},
+)
+"""The people with full names and one phone number each."""
