@@ -31,6 +31,7 @@ SHORT_VERBS: MappingProxyType[str, ShortVerb] = MappingProxyType(
 _QUOTES = "'\"‘’‚“”„«»"  # noqa: RUF001 - phones replace straight quotation marks with these
 _GLUED = re.compile(r"(?P<code>[2-9a-hjkmnp-tv-z]{5})(?P<verb>ok|no)|(?P<verb2>ok|no)(?P<code2>[2-9a-hjkmnp-tv-z]{5})")
 _SEPARATOR = re.compile(r"[\n\r]+|[,;]\s*")
+_WORD = re.compile(r"[\s,;]*([^\s,;]+)[\s,;]*")
 _NUMBER = re.compile(r"#?[0-9]{1,3}[.)]?", re.ASCII)
 _ASSIGNMENT = re.compile(r"[^\W\d]\w*=")
 _PUNCTUATION = " .!:,;" + _QUOTES
@@ -97,7 +98,8 @@ def _parse_answers(text: str) -> Iterator[CodeAnswer]:
 
 def _parse_answer(text: str) -> CodeAnswer | None:
     """Return the answer with which a text begins: a code, and a verb before or after it."""
-    text = text.strip().strip(_QUOTES).strip()
+    text = text.strip()
+    text = text.strip(_QUOTES).strip() if text.startswith(tuple(_QUOTES)) else text
     first, rest = _next_word(text)
     if (glued := _GLUED.fullmatch(first.casefold())) is not None:
         code, verb = glued["code"] or glued["code2"], glued["verb"] or glued["verb2"]
@@ -122,9 +124,8 @@ def _is_typed_as_code(word: str) -> bool:
 
 def _next_word(text: str) -> tuple[str, str]:
     """Return the first word without marks around it, and the text after it."""
-    word, _, rest = text.strip().partition(" ")
-    head, newline, tail = word.partition("\n")
-    return head.strip(_PUNCTUATION), (tail + " " + rest if newline else rest).strip()
+    match = _WORD.match(text)
+    return (match[1].strip(_PUNCTUATION), text[match.end() :].strip()) if match is not None else ("", "")
 
 
 def find_short_verb(word: str) -> ShortVerb | None:

@@ -1,6 +1,6 @@
-"""SMS without an account, to try the channel on one machine: the log shows the messages, and people type the answers.
+"""SMS without an account, to try the channel on one machine: the log shows them, and people type the answers.
 
-`POST /channels/sms/simulate`, with the API token of an administrator, is the phone of a person: `handrail chat` uses it.
+`POST /channels/sms/simulate`, with the API token of an administrator, is a person's phone: `handrail chat` uses it.
 """
 
 from dataclasses import dataclass

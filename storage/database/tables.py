@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Column, DateTime, Dialect, Index, LargeBinary, Text, TypeDecorator, UniqueConstraint, text
+from sqlalchemy import Column, DateTime, Dialect, Index, LargeBinary, Text, TypeDecorator, UniqueConstraint, false, text
 from sqlmodel import Field, SQLModel
 
 
@@ -162,8 +162,8 @@ class RawInputRow(SQLModel, table=True):
     reply_key: str | None = None
     reply_state: str | None = None
     finished_at: datetime | None = _time_column(nullable=True, default=None)
-    keeps_key: bool = False
-    has_wrong_code: bool = False
+    keeps_key: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    has_wrong_code: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     content: bytes = Field(sa_type=LargeBinary)
 
 

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
 from storage.database.database import Database, create_database_engine
 from storage.raw_inputs import (
@@ -19,6 +19,7 @@ from storage.raw_inputs import (
     NewInput,
     claim_next,
     count_recent,
+    delete_old,
     end_reply,
     find_group,
     finish,
@@ -33,6 +34,7 @@ from tests.databases import create_sqlite_database
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 GROUP = InputGroup("pager", "ward7")
 NEW = NewInput("inp_1", "key1", GROUP, {"from": "ward7"}, AT, b"\x00\xff")
+_KEPT_CONTENT = "SELECT content, metadata FROM raw_input WHERE id = 'kept'"
 END = AttemptEnd("processed", "", AT)
 
 
@@ -102,7 +104,35 @@ async def test_inputs_of_the_last_hour_are_counted_per_group(database: Database)
     await database.transaction(store_all)
     newest = {name: replace(NEW, id=name, key=name) for name in ("c", "d")}
     counts = [await database.read(partial(count_recent, stored=stored)) for stored in newest.values()]
-    assert counts == [2, 3]
+    assert [recent.count for recent in counts] == [2, 3]
+
+
+async def test_wrong_codes_of_the_last_hour_are_counted(database: Database) -> None:
+    def store_all(connection: Connection) -> None:
+        for name, age, has_wrong_code in (("old", 3600, True), ("a", 60, True), ("b", 30, False), ("c", 0, False)):
+            new = replace(NEW, id=name, key=name, received_at=AT - timedelta(seconds=age))
+            store(connection, new)
+            claim_next(connection, GROUP, AT)
+            finish(connection, name, 1, replace(END, has_wrong_code=has_wrong_code))
+
+    await database.transaction(store_all)
+    recent = await database.read(partial(count_recent, stored=replace(NEW, id="c", key="c")))
+    assert (recent.count, recent.wrong_codes) == (3, 1)
+
+
+async def test_input_that_keeps_its_key_is_a_duplicate_for_ever(database: Database) -> None:
+    def process_both(connection: Connection) -> None:
+        for name, keeps_key in (("kept", True), ("deleted", False)):
+            store(connection, replace(NEW, id=name, key=name, keeps_key=keeps_key))
+            claim_next(connection, GROUP, AT)
+            finish(connection, name, 1, END)
+        delete_old(connection, processed_before=AT + timedelta(days=1), quarantined_before=AT)
+
+    await database.transaction(process_both)
+    repeated = [replace(NEW, id=f"again {name}", key=name) for name in ("kept", "deleted")]
+    assert [await database.transaction(partial(store, new=new)) for new in repeated] == [False, True]
+    content = await database.read(lambda connection: connection.execute(text(_KEPT_CONTENT)).one())
+    assert tuple(content) == (b"", "{}")
 
 
 async def test_only_inputs_without_progress_since_a_time_are_lost(database: Database) -> None:

@@ -10,10 +10,15 @@ import pytest
 from sqlalchemy import text
 
 from agents.core.errors import InvalidInput, StoreUnavailable, Unavailable
+from agents.core.people import People
 from agents.core.steps import DoneForNow
 from agents.core.values import Address
+from bot.delivery.budgets import SendBudgets
 from bot.execution.backend import INPUT_RETENTION, QUARANTINE_RETENTION, delete_expired_rows
 from bot.execution.inputs import InputRunner
+from bot.services.contacts import ContactService
+from bot.services.delivery_reports import DeliveryReports
+from bot.services.engine import Engine
 from bot.services.ids import Clock
 from bot.services.inputs import MAX_UNFINISHED_ATTEMPTS, RETRY_PERIOD, InputService
 from bot.services.retry import Repeater
@@ -21,6 +26,7 @@ from channels.base import Plugin, Runtime
 from channels.inbound import Arrival, InboundMessage, Sender
 from channels.stored_input import InputReply, InputResult, RawInput, StoredInput
 from storage.database.database import Database
+from storage.event_store import ThreadStore
 from storage.raw_inputs import InputGroup, load_quarantine
 from tests.bot.conftest import on_every_setup
 from tests.fakes.scripted_model import ScriptedModel
@@ -244,6 +250,12 @@ class FailingDatabase:
         return await self.wrapped.read(function)
 
 
+def budgets_of(database: Any) -> SendBudgets:
+    """Return the budgets of channels that have none."""
+    reports = DeliveryReports(Engine(database, ThreadStore(), {}), Clock(), People())
+    return SendBudgets(ContactService(database, reports, Clock()), Clock().now)
+
+
 @pytest.mark.parametrize("error", [None, Unavailable("no DNS")], ids=["result", "error"])
 async def test_database_that_is_away_does_not_count_as_a_crash(database: Database, error: Exception | None) -> None:
     pager, waits = Pager({"one": fail_with(*filter(None, [error]))}), list[datetime | None]()
@@ -253,7 +265,7 @@ async def test_database_that_is_away_does_not_count_as_a_crash(database: Databas
 
     failing = FailingDatabase(database, [True, True, *[False] * 9])
     inputs = InputService(failing)  # type: ignore[arg-type]  # it has the part of the database that is used
-    runner = InputRunner(inputs, {}, Repeater(Clock(), record_wait))
+    runner = InputRunner(inputs, {}, Repeater(Clock(), record_wait), budgets_of(failing))
     runner.processors["pager"] = lambda stored: pager.plugins["pager"].process_input(stored, None)
     await inputs.store(RawInput("pager", "one", "ward7", datetime.now(UTC), {}, b""))
     await runner.process_group(InputGroup("pager", "ward7"), asyncio.Event())
@@ -268,7 +280,7 @@ async def test_reply_is_sent_once_while_its_recording_fails(database: Database) 
     pager = Pager({"one": reply_with("x")})
     failing = FailingDatabase(database, [*[True] * 4, False, False])
     inputs = InputService(failing)  # type: ignore[arg-type]  # as above
-    runner = InputRunner(inputs, {"pager": pager.channel}, Repeater(Clock(), wait))
+    runner = InputRunner(inputs, {"pager": pager.channel}, Repeater(Clock(), wait), budgets_of(failing))
     runner.processors["pager"] = lambda stored: pager.plugins["pager"].process_input(stored, None)
     await inputs.store(RawInput("pager", "one", "ward7", datetime.now(UTC), {}, b""))
     await runner.process_group(InputGroup("pager", "ward7"), asyncio.Event())
