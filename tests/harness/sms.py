@@ -89,6 +89,24 @@ class SmsHarness:
                 self.bot.clock.advance(seconds=0.05)
         return request
 
+    async def wait_for_thread(self) -> str:
+        """Wait until there is a thread, and return the id of the one that changed last."""
+        async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
+            while not self.bot.commits:
+                await asyncio.to_thread(lambda: None)
+        return self.bot.commits[-1].after.thread_id
+
+    async def wait_for_event(self, type_: str) -> Any:
+        """Wait until an event of this type was committed, and return the first one."""
+        async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
+            while (found := self._find_event(type_)) is None:
+                await asyncio.to_thread(lambda: None)
+        return found
+
+    def _find_event(self, type_: str) -> Any:
+        events = (event for commit in self.bot.commits for event in commit.events)
+        return next((event for event in events if event.type == type_), None)
+
     async def wait_until_shown(self, card: TwilioMessage) -> None:
         """Wait until the delivery of the card is recorded, as it is long before its reader can answer."""
         request = await self.request(card.body[:5])
