@@ -171,7 +171,7 @@ class InstallationSettings(BaseModel):
     secret_key: SecretStr | None = Field(
         None,
         validate_default=True,
-        description="signs the values of buttons; empty: generated at the first start in .handrail/secret-key",
+        description="signs links, codes and buttons; empty: generated at the first start in .handrail/secret-key",
         examples=["at-least-32-random-characters, as from: openssl rand -hex 32"],
     )
 
@@ -189,9 +189,9 @@ class InstallationSettings(BaseModel):
 
     @property
     def signing_key(self) -> bytes:
-        """Return the key that signs the values of buttons. Raises ConfigurationError without a secret key."""
+        """Return the key that signs links, codes and buttons. Raises ConfigurationError without a secret key."""
         if self.secret_key is None:
-            raise ConfigurationError("SECRET_KEY is missing: it signs the values of buttons")
+            raise ConfigurationError("SECRET_KEY is missing: it signs links, codes and buttons")
         return self.secret_key.get_secret_value().encode()
 
     @field_validator("secret_key")

@@ -39,6 +39,19 @@ class UnknownSender(FrozenModel):
     count: int
 
 
+class Contacts(FrozenModel):
+    """The addresses that take no messages, and the senders of no known person; the newest, at most 200 of each."""
+
+    opted_out: tuple[OptedOutContact, ...] = ()
+    unknown_senders: tuple[UnknownSender, ...] = ()
+
+
+def load_contacts(connection: Connection) -> Contacts:
+    """Return the contacts that an administrator may want to know about."""
+    opted_out, unknown = list_opted_out(connection), list_unknown_senders(connection)
+    return Contacts(opted_out=tuple(opted_out), unknown_senders=tuple(unknown))
+
+
 def opt_out(connection: Connection, address: Address, at: datetime) -> bool:
     """Record that an address takes no more messages. Return False if that was recorded before."""
     return connection.execute(_OPT_OUT, {"address": address, "at": at}).rowcount > 0

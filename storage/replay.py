@@ -15,6 +15,7 @@ from agents.core.rights import thread_not_found
 from agents.core.state import ThreadState
 from agents.core.values import FrozenModel
 from storage.codec import NEWER_BUILD_REASON, fold_readable
+from storage.contacts import Contacts
 from storage.database.database import Database
 from storage.database.tables import ThreadRow
 from storage.event_store import PAGE_SIZE, events_after, list_thread_states, parse_stored_state, projection
@@ -150,6 +151,7 @@ class ServerScan(ThreadScan):
     """Result of a scan by the server that has the database: threads that cannot continue, and quarantined inputs."""
 
     quarantine: Quarantine = Quarantine()
+    contacts: Contacts = Contacts()
 
 
 def scan_threads(connection: Connection, agents: Collection[str]) -> ThreadScan:

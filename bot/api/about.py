@@ -7,6 +7,7 @@ from bot.api.auth import Caller, require_scope
 from bot.api.context import Context
 from bot.api.errors import error_responses
 from bot.config.environment import TokenScope
+from storage.contacts import Contacts, load_contacts
 from storage.raw_inputs import load_quarantine
 from storage.replay import ServerScan, scan_database
 
@@ -68,4 +69,14 @@ async def scan_threads(context: Context) -> ServerScan:
     """
     database = context.bot.engine.database
     scan = await scan_database(database, context.bot.roster.agents)
-    return ServerScan(**dict(scan), quarantine=await database.read(load_quarantine))
+    quarantine, contacts = await database.read(load_quarantine), await database.read(load_contacts)
+    return ServerScan(**dict(scan), quarantine=quarantine, contacts=contacts)
+
+
+@router.get("/contacts", responses=error_responses(403), dependencies=[require_scope("admin")])
+async def list_contacts(context: Context) -> Contacts:
+    """List the addresses that take no more messages, and the senders whom `handrail.toml` does not name.
+
+    At most 200 of each are listed, the newest first.
+    """
+    return await context.bot.engine.database.read(load_contacts)

@@ -26,7 +26,7 @@ _generate: SecretGenerator = partial(secrets.token_urlsafe, 32)
 def load_secret_key(
     settings: Settings, *, data_dir: Path = DATA_DIR, generate: SecretGenerator = _generate
 ) -> SecretStr:
-    """Return the key that signs the values of buttons: SECRET_KEY, else the generated one.
+    """Return the key that signs links, codes and buttons: SECRET_KEY, else the generated one.
 
     Raises ConfigurationError if the file of the generated one cannot be used.
     """

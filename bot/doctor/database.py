@@ -9,11 +9,12 @@ from sqlalchemy import Connection, exc, make_url, text
 from agents.core.errors import HandrailError, StoreUnavailable
 from bot.config.database import database_revision, database_url, is_locked, temporary_engine
 from bot.config.settings import Settings
-from bot.doctor.inputs import quarantine_findings
+from bot.doctor.inputs import contact_findings, quarantine_findings
 from bot.doctor.processes import backlog_finding, process_findings, queue_findings, stalled_job_finding
 from bot.doctor.threads import thread_findings
 from bot.services.ids import utc_now
 from channels.abilities import Finding
+from storage.contacts import Contacts, load_contacts
 from storage.database.errors import to_store_error
 from storage.database.postgres import is_postgres
 from storage.database.postgres_pool import ConnectionPool
@@ -52,6 +53,7 @@ def _check_sqlite(url: str, agent_names: Collection[str]) -> Iterator[Finding]:
         with temporary_engine(url) as engine, engine.connect() as connection:
             yield from thread_findings(scan_threads(connection, agent_names))
             yield from quarantine_findings(load_quarantine(connection))
+            yield from contact_findings(load_contacts(connection))
 
 
 def _sqlite_finding(url: str) -> Finding:
@@ -86,13 +88,14 @@ class _DatabaseInfo:
 
 @dataclass(frozen=True)
 class _WorkSnapshot:
-    """Processes, queues, threads and quarantined inputs of the database, all read in one transaction."""
+    """Processes, queues, threads, quarantined inputs and contacts of the database, all read in one transaction."""
 
     processes: list[ProcessStatus]
     queue_stats: list[QueueStats]
     backlog: Backlog
     scan: ThreadScan
     quarantine: Quarantine
+    contacts: Contacts
 
 
 def check_postgres(
@@ -109,6 +112,7 @@ def check_postgres(
         yield backlog_finding(work.backlog, now)
         yield from thread_findings(work.scan)
         yield from quarantine_findings(work.quarantine)
+        yield from contact_findings(work.contacts)
 
 
 async def _inspect_with_timeout(
@@ -145,7 +149,8 @@ def _read_state(connection: Connection, agent_names: Collection[str]) -> tuple[_
         return info, None
     processes, backlog = list_processes(connection), load_backlog(connection)
     scan, quarantine = scan_threads(connection, agent_names), load_quarantine(connection)
-    return info, _WorkSnapshot(processes, queue_stats(connection), backlog, scan, quarantine)
+    contacts = load_contacts(connection)
+    return info, _WorkSnapshot(processes, queue_stats(connection), backlog, scan, quarantine, contacts)
 
 
 def _database_finding(url: str, info: _DatabaseInfo) -> Finding:

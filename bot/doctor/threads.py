@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from agents.core.errors import HandrailError
 from agents.core.visible_text import escape_hidden_characters
-from bot.doctor.inputs import quarantine_findings
+from bot.doctor.inputs import contact_findings, quarantine_findings
 from channels.abilities import Finding
 from channels.terminal.client import TerminalClient, api_path
 from storage.replay import MAX_SCANNED, AffectedThreads, ServerScan, ThreadScan
@@ -32,6 +32,7 @@ def thread_findings_of_server(client: TerminalClient) -> Iterator[Finding]:
     elif scan is not None:
         yield from thread_findings(scan)
         yield from quarantine_findings(scan.quarantine)
+        yield from contact_findings(scan.contacts)
 
 
 async def _fetch_scan(client: TerminalClient) -> ServerScan | Finding | None:
