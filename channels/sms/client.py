@@ -21,6 +21,7 @@ from twilio.rest.api.v2010.account.message import MessageInstance
 
 from agents.core.errors import DeliveryUncertain, Unavailable
 from channels.sms.errors import BAD_CALLBACK_CODE, to_error
+from channels.sms.rendering import TIME_LEFT
 from channels.sms.values import InboundSms, Media, StatusUpdate
 
 CALL_TIMEOUT_SECONDS = 10.0
@@ -79,9 +80,12 @@ class SmsApi:
         return str(message.sid)
 
     async def find_sent(self, to: str, body: str, since: datetime) -> str | None:
-        """Return the SID of a message with this recipient and text that was sent since then, None without one."""
-        found = (one for one in await self._list(to=to, date_sent_after=since) if one.body == body)
-        return next((str(one.sid) for one in found if self._is_own(one)), None)
+        """Return the SID of a message with this recipient and text that was sent since then, None without one.
+
+        The time that is left for an answer may differ.
+        """
+        sent = (one for one in await self._list(to=to, date_sent_after=since) if self._is_own(one))
+        return next((str(one.sid) for one in sent if _without_time(one.body or "") == _without_time(body)), None)
 
     async def list_inbound(self, since: datetime) -> list[InboundSms]:
         """Return the messages to the number that arrived since then, the oldest first."""
@@ -140,6 +144,10 @@ async def _mapped_errors(uncertain: type[Unavailable]) -> AsyncIterator[None]:
         raise to_error(error.status, code, None) from error
     except (TwilioException, json.JSONDecodeError, AttributeError, TypeError, ValueError) as error:
         raise uncertain("Twilio's answer cannot be read") from error
+
+
+def _without_time(body: str) -> str:
+    return TIME_LEFT.sub("", body)
 
 
 def _to_inbound(message: MessageInstance) -> InboundSms:

@@ -4,6 +4,7 @@ A message that does not show the whole request offers no approval: it links to t
 as they are, also if one character of another alphabet makes the message longer.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,9 @@ from channels.sms.segments import fits, split_text, to_gsm
 MAX_SEGMENTS = 2
 MAX_PARTS = 10
 """Messages of one long reply; what does not fit is left out, and the last one says so."""
+
+TIME_LEFT = re.compile(r"\b[0-9]+ (?:min|h|d)\.", re.ASCII)
+"""Form of the time that is left for an answer, the part of a text that depends on when it is rendered."""
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _SHORTENED = "... (shortened)"

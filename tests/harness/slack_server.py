@@ -13,7 +13,7 @@
 import asyncio
 import json
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -153,16 +153,21 @@ class SlackServerHarness:
 
 
 @asynccontextmanager
-async def running_slack_server(folder: Path, deployment: Deployment) -> AsyncIterator[SlackServerHarness]:
-    """Start a server with Slack; at the end, wait until the bot has handled all events from Slack."""
-    (folder / "handrail.toml").write_text(to_toml(SERVER_PEOPLE))
+async def running_slack_server(
+    folder: Path, deployment: Deployment, *, configuration: str | None = None, **variables: str
+) -> AsyncIterator[SlackServerHarness]:
+    """Start a server with Slack; at the end, wait until the bot has handled all events from Slack.
+
+    `configuration` is the text of `handrail.toml`, `variables` are further ones of the environment.
+    """
+    (folder / "handrail.toml").write_text(configuration or to_toml(SERVER_PEOPLE))
     url = DATABASES[deployment.database](folder)
     try:
         async with (
             fake_slack(
                 WallClock(), socket_mode=deployment.transport == "socket", retry_delays=FAST_RETRY_DELAYS
             ) as slack,
-            _start(folder, deployment, url, slack) as harness,
+            _start(folder, deployment, url, slack, variables) as harness,
         ):
             yield harness
     finally:
@@ -170,12 +175,15 @@ async def running_slack_server(folder: Path, deployment: Deployment) -> AsyncIte
 
 
 @asynccontextmanager
-async def _start(folder: Path, deployment: Deployment, url: str, slack: FakeSlack) -> AsyncIterator[SlackServerHarness]:
+async def _start(
+    folder: Path, deployment: Deployment, url: str, slack: FakeSlack, variables: Mapping[str, str]
+) -> AsyncIterator[SlackServerHarness]:
     environment = {
         **server_environment(folder),
         **_slack_variables(slack, deployment),
         "DATABASE_URL": url,
         "SECRET_KEY": SECRET_KEY,
+        **variables,
     }
     servers = ServerProcesses(folder, environment, deployment.commands)
     people = (slack.add_person(name, SLACK_USERS[name]) for name in ("alice", "bob", "eve"))

@@ -129,6 +129,15 @@ async def test_message_whose_answer_was_lost_is_found_and_not_sent_again(
     assert [message.sid for message in twilio.messages] == [receipt.ref]
 
 
+async def test_card_is_found_although_less_time_is_left(channel: SmsChannel, twilio: FakeTwilio) -> None:
+    twilio.faults.append("lose the answer")
+    with pytest.raises(DeliveryUncertain):
+        await channel.send(BOB, Message(text="x", card=card()), key="k")
+    later = card(expires_at=CLOCK.now() + timedelta(minutes=28))
+    receipt = await channel.send(BOB, Message(text="x", card=later), key="k", may_have_been_sent=True)
+    assert [message.sid for message in twilio.messages] == [receipt.ref]
+
+
 async def test_retry_of_a_long_reply_sends_only_the_missing_parts(channel: SmsChannel, twilio: FakeTwilio) -> None:
     text, planned = "word " * 200, ("refuse", "refuse", "lose the answer")
     for number, fault in enumerate(planned):
