@@ -13,7 +13,7 @@ from tests.slow_cases import slow, slow_unless
 
 SQLITE, POSTGRESQL = Deployment("sqlite", "http"), Deployment("postgresql", "http")
 SEPARATE = replace(POSTGRESQL, commands=("web", "worker", "clock"))
-STAGES = ("requested", "shown", "asked", "delivered", "answered", "settled", "done", "confirmed")
+STAGES = ("requested", "shown", "asked", "delivered", "announced", "answered", "settled", "done", "confirmed")
 REQUEST_TEXT, TOOL = "deploy v1.4.0 to production", "push_release_tag"
 
 
@@ -29,9 +29,11 @@ async def run_story(harness: SmsServerHarness) -> AsyncIterator[str]:
     yield "asked"
     await harness.webhooks.report(sms, "delivered")
     yield "delivered"
+    await slack.alice.wait_for_reply(root, "I asked Bob Ito by SMS")
+    yield "announced"
     await harness.bob.write(f"{sms.body[:5].lower()} ok")
     yield "answered"
-    await card.wait_until_closed("approved by Bob Ito")
+    await card.wait_until_closed("approved by Bob Ito (sms)")
     yield "settled"
     await slack.wait_for_tag("production", "v1.4.0")
     yield "done"
