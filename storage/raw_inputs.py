@@ -271,7 +271,7 @@ def load_quarantine(connection: Connection) -> Quarantine:
 def delete_old(connection: Connection, processed_before: datetime, quarantined_before: datetime) -> None:
     """Delete inputs that arrived before these times, unless they are unprocessed or have a pending reply.
 
-    Of those with `keeps_key` only the content is deleted.
+    An input with `keeps_key` loses only its content.
     """
     has_no_reply = _input.c.reply_state.is_(None) | (_input.c.reply_state != "pending")
     is_processed = _input.c.state.in_(("processed", "ignored")) & (_input.c.received_at < processed_before)

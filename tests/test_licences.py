@@ -8,7 +8,10 @@ from packaging.requirements import Requirement
 
 from tests.document_rules import ROOT, Document
 
-ADRS = [Document(ROOT / "docs/adr" / name) for name in ("0012-dependencies.md", "0033-email-libraries.md")]
+ADRS = [
+    Document(ROOT / "docs/adr" / name)
+    for name in ("0012-dependencies.md", "0033-email-libraries.md", "0037-twilio-library.md")
+]
 
 
 def licence_text(package: Distribution) -> str:

@@ -373,37 +373,13 @@ class UnknownEvent(EventBase):
 
 
 KnownEvent = (
-    ThreadStarted
-    | MessageReceived
-    | MessageEdited
-    | MessageDeleted
-    | StepChosen
-    | StepRejected
-    | ToolCalled
-    | ToolStarted
-    | ToolSucceeded
-    | ToolFailed
-    | ToolOutcomeUnknown
-    | RequestOpened
-    | RequestShown
-    | DeliveryConfirmed
-    | RequestReminded
-    | RequestEscalated
-    | RequestAnswered
-    | RequestExpired
-    | RequestSuperseded
-    | ReplyChosen
-    | NoticeGiven
-    | MessageSent
-    | MessageUndeliverable
-    | ThreadPaused
-    | ThreadResumed
-    | ThreadCancelled
-    | ThreadFinished
-    | TimerSet
-    | TimerFired
-    | BudgetReached
-    | BudgetExtended
-    | ThreadForked
-)
+    ThreadStarted | MessageReceived | MessageEdited | MessageDeleted
+    | StepChosen | StepRejected
+    | ToolCalled | ToolStarted | ToolSucceeded | ToolFailed | ToolOutcomeUnknown
+    | RequestOpened | RequestShown | DeliveryConfirmed | RequestReminded | RequestEscalated
+    | RequestAnswered | RequestExpired | RequestSuperseded
+    | ReplyChosen | NoticeGiven | MessageSent | MessageUndeliverable
+    | ThreadPaused | ThreadResumed | ThreadCancelled | ThreadFinished
+    | TimerSet | TimerFired | BudgetReached | BudgetExtended | ThreadForked
+)  # fmt: skip
 Event = KnownEvent | UnknownEvent

@@ -1,4 +1,4 @@
-"""What is known about the addresses of channels: opt-outs, unknown senders and the last message that was sent."""
+"""Facts about the addresses of channels: opt-outs, unknown senders and the last message that was sent."""
 
 from dataclasses import dataclass
 from functools import partial

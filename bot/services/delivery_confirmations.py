@@ -1,4 +1,4 @@
-"""Reports of channels about messages that they name by their own ids only, such as the SID of an SMS."""
+"""Reports of channels about messages that they name by their own ids only, such as those of a text message service."""
 
 from dataclasses import dataclass, replace
 from datetime import timedelta

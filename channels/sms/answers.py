@@ -31,7 +31,8 @@ SHORT_VERBS: MappingProxyType[str, ShortVerb] = MappingProxyType(
 _QUOTES = "'\"‘’‚“”„«»"  # noqa: RUF001 - phones replace straight quotation marks with these
 _GLUED = re.compile(r"(?P<code>[2-9a-hjkmnp-tv-z]{5})(?P<verb>ok|no)|(?P<verb2>ok|no)(?P<code2>[2-9a-hjkmnp-tv-z]{5})")
 _SEPARATOR = re.compile(r"[\n\r]+|[,;]\s*")
-_WORD = re.compile(r"[\s,;]*([^\s,;]+)[\s,;]*")
+_SEPARATORS = " \t\r\n,;"
+_WORD_END = re.compile(r"[\s,;]")
 _NUMBER = re.compile(r"#?[0-9]{1,3}[.)]?", re.ASCII)
 _ASSIGNMENT = re.compile(r"[^\W\d]\w*=")
 _PUNCTUATION = " .!:,;" + _QUOTES
@@ -124,8 +125,8 @@ def _is_typed_as_code(word: str) -> bool:
 
 def _next_word(text: str) -> tuple[str, str]:
     """Return the first word without marks around it, and the text after it."""
-    match = _WORD.match(text)
-    return (match[1].strip(_PUNCTUATION), text[match.end() :].strip()) if match is not None else ("", "")
+    word, *rest = _WORD_END.split(text.lstrip(_SEPARATORS), maxsplit=1)
+    return word.strip(_PUNCTUATION), rest[0].strip(_SEPARATORS) if rest else ""
 
 
 def find_short_verb(word: str) -> ShortVerb | None:

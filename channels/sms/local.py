@@ -20,7 +20,7 @@ from channels.sms.values import CHANNEL, PHONE_NUMBER, InboundSms
 
 SIMULATE_PATH = "/channels/sms/simulate"
 LOCAL_SENDER = "+15550000000"
-"""Number of the bot in a trial. Numbers with 555 belong to nobody."""
+"""Number of the bot in a trial. Numbers with 555 are reserved for fiction."""
 
 
 class LocalMessageApi:

@@ -26,7 +26,7 @@ class ListApi(Protocol):
 
 @dataclass
 class ReconciliationPoll:
-    """Service that stores the messages and final states of the last minutes. Those that are known are duplicates."""
+    """Service that stores the messages and final states of the last minutes; known ones are duplicates."""
 
     api: ListApi
     _stop_event: asyncio.Event = field(default_factory=asyncio.Event)

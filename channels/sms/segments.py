@@ -36,7 +36,7 @@ _GRAPHEME = re.compile(
     r"|.(?:[\u0300-\u036f\u1ab0-\u1aff\u20d0-\u20ff\ufe00-\ufe0f\U0001F3FB-\U0001F3FF\U000E0020-\U000E007F]|\u200d.)*",
     re.DOTALL,
 )
-"""What a reader sees as one character: a base with its marks, a flag, or emoji joined by ZERO WIDTH JOINER."""
+"""One character as a reader sees it: a base with its marks, a flag, or emoji joined by ZERO WIDTH JOINER."""
 
 
 def is_gsm(text: str) -> bool:
@@ -99,12 +99,12 @@ def _cut(text: str, prefix: str, max_segments: int) -> Iterator[str]:
     """Yield pieces that fit into one message with a prefix of this length."""
     rest = text
     while rest:
-        piece = _longest_start(rest, prefix, max_segments)
+        piece = _fitting_start(rest, prefix, max_segments)
         yield piece.rstrip()
         rest = rest[len(piece) :].lstrip()
 
 
-def _longest_start(text: str, prefix: str, max_segments: int) -> str:
+def _fitting_start(text: str, prefix: str, max_segments: int) -> str:
     """Return the longest beginning that fits, up to the end of a word if it has more than one."""
     if fits(prefix + text, max_segments):
         return text

@@ -11,7 +11,7 @@ _PROVIDER = Address(f"channel:{CHANNEL}")
 
 
 async def process_status(update: StatusUpdate, stored: StoredInput, receiver: Receiver) -> InputResult:
-    """Report the state of a message. Of two final states, the one that is processed first counts. Raises Retryable."""
+    """Report the state of a message; the first of two final states counts. Raises Retryable."""
     arrival = Arrival(
         channel=CHANNEL,
         dedup_keys=(f"{update.sid}:failed",),

@@ -1,4 +1,4 @@
-"""A card in Slack that nobody answers, an SMS to the release manager, and kill -9 after any stage."""
+"""A card in Slack without an answer, an SMS to the release manager, and kill -9 after any stage."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace

@@ -44,7 +44,7 @@ def test_docstring_is_the_default_message(error_class: type[HandrailError]) -> N
 
 PUBLIC_CODES = """
 already_settled approval_changed code_taken conversation_taken doubtful handrail_error invalid invalid_answer
-invalid_arguments key_reused misconfigured missing_scope not_allowed not_found permanent refused
+invalid_arguments key_reused misconfigured missing_scope not_allowed not_found opted_out permanent refused
 request_not_found retryable store_unavailable thread_not_found tool_error unknown_agent unreachable
 version_conflict wrong_state
 """

@@ -45,7 +45,7 @@ def test_question_numbers_its_choices() -> None:
     assert "Reply K7P2Q and a number: 1 prod, 2 staging." in render_card_text(question, NOW).text
 
 
-def test_reader_who_may_not_approve_is_shown_how_to_deny_or_where_to_approve() -> None:
+def test_reader_who_may_not_approve_is_shown_what_works() -> None:
     assert "You may deny it: reply K7P2Q NO." in render_card_text(card(may_approve=False), NOW).text
     weak = render_card_text(card(may_approve=False, min_assurance="medium"), NOW).text
     assert "Approve it in Slack or by mail, or reply K7P2Q NO." in weak

@@ -28,7 +28,7 @@ _LIST_PARAMETERS = {"To", "From", "DateSent>", "DateSent<", "DateSent", "PageSiz
 
 Status = Literal["queued", "sent", "delivered", "undelivered", "failed", "received"]
 Fault = Literal["refuse", "lose the answer", "hang up before"] | tuple[int, int]
-"""What happens to the next creation: 503 without effect, created without an answer, no effect and no answer, or an
+"""Fate of the next creation: 503 without effect, created without an answer, no effect and no answer, or an
 HTTP status and an error code."""
 
 
