@@ -3,8 +3,10 @@
 `POST /channels/sms/simulate`, with the API token of an administrator, is a person's phone: `handrail chat` uses it.
 """
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from datetime import datetime
+from json import dumps
 from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -19,6 +21,10 @@ from channels.sms.endpoints import to_message_input
 from channels.sms.values import CHANNEL, PHONE_NUMBER, InboundSms
 
 SIMULATE_PATH = "/channels/sms/simulate"
+REPLY_TIMEOUT_SECONDS = 2.0
+"""Time that a phone waits for an automatic reply. Most messages get none."""
+_REPLY_PREFIX = "input:"
+"""Prefix of the keys of automatic replies."""
 LOCAL_SENDER = "+15550000000"
 """Number of the bot in a trial. Numbers with 555 are reserved for fiction."""
 
@@ -37,7 +43,12 @@ class LocalMessageApi:
 
 @dataclass
 class LocalSmsChannel(SmsChannel):
-    """Channel whose receipts have the text of the message, since it is not sent."""
+    """Channel whose receipts have the text of the message, since it is not sent.
+
+    The log of a thread shows its messages; automatic replies are in no log, so `answers` passes them to the phones.
+    """
+
+    answers: "dict[str, asyncio.Queue[str]]" = field(default_factory=dict)
 
     async def send(
         self,
@@ -51,6 +62,8 @@ class LocalSmsChannel(SmsChannel):
         """Return the receipt of the message, with its text."""
         receipt = await super().send(to, message, key=key, replaces=replaces, may_have_been_sent=may_have_been_sent)
         text = "\n".join(self.render(message)[0])
+        if key.startswith(_REPLY_PREFIX) and to.id in self.answers:
+            self.answers[to.id].put_nowait(text)
         return receipt if receipt == replaces else receipt.model_copy(update={"text": text, "confirm_by": None})
 
 
@@ -65,7 +78,9 @@ class SimulatedSms(BaseModel):
 
 @dataclass(frozen=True)
 class SimulatedPhone:
-    """Endpoint that takes messages from people's phones in a trial."""
+    """Endpoint that takes messages from people's phones in a trial, and returns the automatic reply if one comes."""
+
+    channel: LocalSmsChannel
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Return the endpoint."""
@@ -79,8 +94,14 @@ class SimulatedPhone:
             raise InvalidInput('send {"from": a phone number or the name of a person, "text": …}') from error
         number = await self._find_number(body.sender, runtime)
         message = InboundSms(_new_sid(), LOCAL_SENDER, number, body.text)
+        answers = self.channel.answers.setdefault(number, asyncio.Queue())
         await runtime.receiver.store_input(to_message_input(message, runtime))
-        return HttpResponse(status=202, body=b"{}")
+        try:
+            async with asyncio.timeout(REPLY_TIMEOUT_SECONDS):
+                reply = await answers.get()
+        except TimeoutError:
+            reply = ""
+        return HttpResponse(status=202, body=dumps({"reply": reply}).encode())
 
     async def _find_number(self, sender: str, runtime: Runtime) -> str:
         """Return the phone number of a person. Raises InvalidInput for a person without one."""

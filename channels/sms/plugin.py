@@ -38,9 +38,10 @@ def build_plugin(
     if settings.environment == "production":
         return Plugin(doctor_checks=doctor_checks)
     handler = SmsInputHandler(LOCAL_SENDER, name_local_media)
+    channel = LocalSmsChannel(LocalMessageApi(), now, create_capabilities(settings.sms_daily_segments))
     return Plugin(
-        channel=LocalSmsChannel(LocalMessageApi(), now, create_capabilities(settings.sms_daily_segments)),
-        endpoints=SimulatedPhone().endpoints(),
+        channel=channel,
+        endpoints=SimulatedPhone(channel).endpoints(),
         process_input=handler.process,
         doctor_checks=doctor_checks,
     )

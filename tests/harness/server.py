@@ -74,10 +74,13 @@ def server_environment(folder: Path) -> dict[str, str]:
 
 @asynccontextmanager
 async def running_server(
-    folder: Path, channel: str, *, rules: str = "", **environment: str
+    folder: Path, channel: str, *, rules: str = "", people: str | None = None, **environment: str
 ) -> AsyncIterator[ServerHarness]:
-    """Start a server with Alice, Bob and Carol; at the end, check that no reply or card is left unread."""
-    (folder / "handrail.toml").write_text(to_toml(SERVER_PEOPLE) + rules)
+    """Start a server with Alice, Bob and Carol; at the end, check that no reply or card is left unread.
+
+    `people` and `rules` are parts of `handrail.toml`.
+    """
+    (folder / "handrail.toml").write_text((people or to_toml(SERVER_PEOPLE)) + rules)
     harness = ServerHarness(ServerProcesses(folder, {**server_environment(folder), **environment}), channel)
     try:
         await harness.start()

@@ -27,6 +27,16 @@ PUBLIC_URL = "https://rail.handrail.test"
 ESCALATE_SECONDS = 3
 UNREACHABLE = 503
 
+_BOB_WITH_PHONE = tuple(
+    person.model_copy(update={"addresses": (*person.addresses, Address(f"sms:{PHONE_NUMBERS[person.key]}"))})
+    if person.key == "bob"
+    else person
+    for person in SERVER_PEOPLE.members
+)
+PEOPLE_WITH_PHONES = to_toml(SERVER_PEOPLE.model_copy(update={"members": _BOB_WITH_PHONE})).replace(
+    "sms = ", "phone = "
+)
+"""The people in `handrail.toml`; Bob has a phone."""
 RULE = f"""
 [[policy]]
 tool = "push_release_tag"
@@ -57,20 +67,10 @@ async def running_sms_server(folder: Path, deployment: Deployment) -> AsyncItera
             "TWILIO_API_URL": f"http://127.0.0.1:{port}",
             "PUBLIC_URL": PUBLIC_URL,
         }
-        configuration = _people_with_phones() + RULE
+        configuration = PEOPLE_WITH_PHONES + RULE
         async with running_slack_server(folder, deployment, configuration=configuration, **variables) as slack:
             webhooks = Webhooks(twilio, PUBLIC_URL, _Poster(slack.processes.url).post)
             yield SmsServerHarness(slack, twilio, webhooks, Phone(PHONE_NUMBERS["bob"], webhooks))
-
-
-def _people_with_phones() -> str:
-    members = tuple(
-        person.model_copy(update={"addresses": (*person.addresses, Address(f"sms:{PHONE_NUMBERS[person.key]}"))})
-        if person.key == "bob"
-        else person
-        for person in SERVER_PEOPLE.members
-    )
-    return to_toml(SERVER_PEOPLE.model_copy(update={"members": members})).replace("sms = ", "phone = ")
 
 
 @dataclass(frozen=True)

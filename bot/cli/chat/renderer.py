@@ -43,11 +43,13 @@ class EventRenderer:
 
     `unechoed_texts` are messages sent from here whose events have not arrived yet. `requests` has the last known
     state of each request and `shown_digests` the digest of its last shown card, both by the request's id.
+    `shown_deliveries` are the ids of simulated messages.
     """
 
     unechoed_texts: list[str] = field(default_factory=list)
     requests: dict[str, ApiRequest] = field(default_factory=dict)
     shown_digests: dict[str, str] = field(default_factory=dict)
+    shown_deliveries: set[str] = field(default_factory=set)
 
     def render_event(self, event: LoggedEvent) -> Iterator[RenderableType]:
         """Yield the views of an event. Requests are rendered by `render_request_changes` instead."""
@@ -61,12 +63,18 @@ class EventRenderer:
             yield message_view(event.speaker, event.data["text"], "bold green")
         elif event.type == "ThreadFinished" and event.data.get("outcome") == "failed":
             yield error_view(f"the thread failed: {format_event(event.type, event.data, event.names)}")
-        elif event.type in _DELIVERY_EVENTS and (text := event.data["receipt"].get("text")):
-            to = event.data["to"]
-            yield info_view(f"to {name_in(event.names, to)} ({to.partition(':')[0]}): {text}")
+        elif event.type in _DELIVERY_EVENTS:
+            yield from self._render_delivery(event)
         elif event.type in _EVENT_TEXTS:
             summary = format_event(event.type, event.data, event.names)
             yield info_view(f"{_EVENT_TEXTS[event.type]}: {summary}" if summary else _EVENT_TEXTS[event.type])
+
+    def _render_delivery(self, event: LoggedEvent) -> Iterator[RenderableType]:
+        """Yield the text of a simulated delivery, once: a card that is not sent again keeps its receipt."""
+        receipt, to = event.data["receipt"], event.data["to"]
+        if receipt.get("text") and receipt["ref"] not in self.shown_deliveries:
+            self.shown_deliveries.add(receipt["ref"])
+            yield info_view(f"to {name_in(event.names, to)} ({to.partition(':')[0]}): {receipt['text']}")
 
     def render_request_changes(self, request: ApiRequest, reader: str | None = None) -> Iterator[RenderableType]:
         """Yield what is new about a request: its card, answers that left it open, or its outcome."""

@@ -130,7 +130,8 @@ class Session:
             case ActAs() | SwitchThread() | StartThread() | ControlThread():
                 await self._dispatch_session_command(command)
             case Simulate(url_path, body):
-                await self.server.post(url_path, body)
+                if reply := (await self.server.post(url_path, body)).get("reply"):
+                    self._print(info_view(f"to {body['from']}: {reply}"))
             case ListThreads() | ListRequests() | ListAgents() | WhoAmI() | ShowHelp() | ParseError():
                 self._print(await look_up(self.server, command, self.agent, is_short=self.console.is_terminal))
             case Quit():
