@@ -23,9 +23,10 @@ def _empty_environment(_data_folder: Path, _environment: Mapping[str, str]) -> M
 class Agent:
     """Definition of one agent.
 
-    `prefetch` names read-only tools without arguments that run before the first model call. `asks` names the
-    other agents that this agent may ask. `set_up` is called once per process with Handrail's data folder and the
-    environment; it creates the resources that the tools need and returns the settings for their ToolContext.
+    `purpose` describes the agent in one line, for people and for agents that may ask it. `prefetch` names read-only
+    tools without arguments that run before the first model call. `asks` names the other agents that this agent may ask.
+    `set_up` is called once per process with Handrail's data folder and the environment variables; it creates the
+    resources that the tools need and returns the settings for their ToolContext.
     """
 
     name: str
@@ -43,13 +44,13 @@ class Agent:
 
     @cached_property
     def prompt_hash(self) -> str:
-        """Hash of the instructions, recorded with every step."""
+        """Hash of the instructions, recorded with every step that a model chose; 12 hex digits tell versions apart."""
         return sha256(self.instructions.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
 class AgentContext:
-    """History before and since the delegation to the active agent.
+    """History of a thread before and since the call with which another agent asked the active agent to work for it.
 
     `before_delegation` is empty for the thread's own agent, and when the history no longer holds the delegating call.
     """
@@ -59,7 +60,7 @@ class AgentContext:
 
 
 def agent_context(state: ThreadState) -> AgentContext:
-    """Return the context of the active agent."""
+    """Return the context of the agent that works now: the one that was asked last, or the thread's own."""
     call_id = state.delegations[-1].call_id if state.delegations else None
     calls = (i for i, event in enumerate(state.history) if isinstance(event, ToolCalled) and event.call_id == call_id)
     begin = next(calls, -1) + 1
@@ -67,12 +68,12 @@ def agent_context(state: ThreadState) -> AgentContext:
 
 
 def mark_own_events(events: Sequence[HistoryEvent]) -> Iterator[tuple[HistoryEvent, bool]]:
-    """Yield each event and whether it belongs to this agent.
+    """Yield each event of an agent's context and whether it belongs to that agent, not to one that it asked.
 
-    Events between a delegating call and its result belong to the delegate. If the delegate never answered, because the
-    thread ended first, its events cannot be distinguished and count as this agent's own.
+    Events between a delegating call and its result belong to the delegate, the agent that was asked. If the delegate
+    never answered, because the thread ended first, its events cannot be distinguished and count as the agent's own.
     """
-    answers = {event.call_id for event in events if isinstance(event, ToolSucceeded)}
+    answered_ids = {event.call_id for event in events if isinstance(event, ToolSucceeded)}
     begin = _index_of_last_orphan_result(events)
     delegation_id: str | None = None
     for index, event in enumerate(events):
@@ -80,7 +81,7 @@ def mark_own_events(events: Sequence[HistoryEvent]) -> Iterator[tuple[HistoryEve
         if is_own:
             delegation_id = (
                 event.call_id
-                if isinstance(event, ToolCalled) and event.is_delegation and event.call_id in answers
+                if isinstance(event, ToolCalled) and event.is_delegation and event.call_id in answered_ids
                 else None
             )
         yield event, is_own
@@ -91,7 +92,10 @@ def _is_result_of(event: HistoryEvent, call_id: str) -> bool:
 
 
 def _index_of_last_orphan_result(events: Sequence[HistoryEvent]) -> int:
-    """Return the index of the last result whose call was dropped; all events before it belong to the delegate."""
+    """Return the index of the last delegate's result whose call is no longer in the history, else 0.
+
+    All events before it belong to the delegate.
+    """
     called = {event.call_id for event in events if isinstance(event, ToolCalled)}
     answers = (
         i

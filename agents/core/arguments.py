@@ -33,7 +33,7 @@ def _to_model_field(parameter: inspect.Parameter) -> tuple[Any, Any]:
 
 
 def to_canonical_arguments(model: type[BaseModel], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments as canonical JSON: equal arguments have one form, which approvals and digests use.
+    """Return the arguments as canonical JSON: equal arguments have one form, and so one digest for approvals.
 
     `arguments` may hold JSON values and typed objects. Raises InvalidArguments, ValidationError, TypeError,
     ValueError and RecursionError.

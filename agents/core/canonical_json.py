@@ -1,7 +1,7 @@
-"""Exact JSON: a strict parser for JSON from outside, and digests that bind a decision to what was shown.
+"""Exact JSON: a strict parser for JSON from outside, and digests that bind a decision to the content that was shown.
 
-The parser accepts I-JSON (RFC 7493), and only values that the databases can store. A digest is SHA-256 over canonical
-JSON (RFC 8785).
+The parser accepts I-JSON (RFC 7493), and only values that the databases can store. A digest is a SHA-256 hash over
+canonical JSON (RFC 8785).
 """
 
 import json
@@ -65,7 +65,7 @@ def compute_digest(**values: Any) -> str:
 
 
 def call_digest(thread_id: str, call_id: str, tool: str, version: int, arguments: dict[str, Any]) -> str:
-    """Return the digest that an approval of this tool call is bound to."""
+    """Return the digest that an approval of this tool call is bound to; `version` is the tool's declared version."""
     return compute_digest(thread=thread_id, call=call_id, tool=tool, version=version, arguments=arguments)
 
 

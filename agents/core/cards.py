@@ -12,10 +12,10 @@ from agents.core.values import Address
 from agents.core.visible_text import escape_and_truncate, escape_hidden_characters
 
 MAX_LINE_VALUE_LENGTH = 300
-"""Limit in characters for a value in a plain-text line; the card shows the whole value."""
+"""Limit in characters for a value in a plain-text line; the card shows more of it (MAX_CARD_VALUE_LENGTH)."""
 
 MAX_CARD_VALUE_LENGTH = 64_000
-"""Limit in characters for a value on a card; longer values are read from the request itself."""
+"""Limit in characters for a value on a card; the API returns the whole value of a longer one."""
 
 
 def display_value(value: Any) -> str:
@@ -63,12 +63,12 @@ def render_card(request: Request) -> Message:
 
 
 def _describe_delivery_problem(request: Request) -> str:
-    """Return why the request could not be shown in its conversation, for people who are asked directly."""
+    """Return why the thread's conversation could not show the request, for people who are asked directly instead."""
     return f"This could not be shown in its conversation: {display_value(request.unshown)}" if request.unshown else ""
 
 
 def allowed_choices(request: Request) -> tuple[str, ...]:
-    """Return the allowed answers of a question with a closed list, else an empty tuple."""
+    """Return the allowed answers of a question that has a fixed list of them, else an empty tuple."""
     return ("yes", "no") if request.format == "yes_no" and not request.choices else request.choices
 
 
@@ -84,7 +84,7 @@ def describe_requesters(card: Card) -> str:
 
 
 def _displayed_arguments(request: Request) -> dict[str, Any]:
-    """Return the arguments to display; a budget request states them in its question."""
+    """Return the arguments to display; a request for more budget states them in its question."""
     return {} if request.purpose == "budget" and request.question else request.arguments or {}
 
 

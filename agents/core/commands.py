@@ -12,6 +12,7 @@ from agents.core.config_issues import ConfigIssue, KeyPath, find_line, format_ke
 from agents.core.errors import ConfigurationError
 from agents.core.values import FrozenModel
 
+# A placeholder in a pattern: `{name}` or `{name:int}`. The groups are the name and "int", else an empty text.
 SLOT = re.compile(r"\{(\w+)(?::(int))?\}")
 _POLITE_PREFIX = re.compile(r"(?:please|could you|can you|hey|hi)[ ,]+", re.IGNORECASE)
 _CLOSING_PUNCTUATION = " .!?"
@@ -29,9 +30,9 @@ class Command(FrozenModel):
     """A command: the texts that it matches, and its step.
 
     `say` holds patterns such as `deploy {tag} to {environment}` or `list {limit:int} commits`; a slot matches one word.
-    `does` is the help text. `step` has the form of a model's step, with slots. `reply` is the text of the result;
-    `{summary}` is the tool's summary. When the step is a question, `answered` is the command that follows the
-    `{answer}` of a person.
+    `does` is the help text. `step` has the form of a model's step, with slots. `reply` is the text of the reply after
+    the tool has run; `{summary}` is the tool's summary. When the step is a question, `answered` is a text with
+    `{answer}` for a person's answer: the filled-in text is matched as the next command.
     """
 
     say: Annotated[tuple[Annotated[str, AfterValidator(_require_separated_slots)], ...], Field(min_length=1)]
@@ -82,7 +83,7 @@ class Commands(FrozenModel):
         return self
 
     def to_issue(self, key: KeyPath, message: str) -> ConfigIssue:
-        """Return a mistake at a key of the file that these commands were read from."""
+        """Return an issue for a mistake at a key of the file that these commands were read from."""
         line = find_line(key, self._lines) if self._lines else None
         return ConfigIssue(file=self._file or "commands.toml", line=line, key=format_key_path(key), message=message)
 
@@ -125,7 +126,7 @@ def fill_slots(template: Any, values: dict[str, Any]) -> Any:
 
 @lru_cache(maxsize=1024)
 def _compile_pattern(pattern: str) -> re.Pattern[str]:
-    parts = SLOT.split(" ".join(pattern.split()))
+    parts = SLOT.split(" ".join(pattern.split()))  # literal, name, kind, literal, name, kind, …, literal
     literals = [re.escape(part) for part in parts[::3]]
     slots = [_slot_pattern(kind, following) for kind, following in zip(parts[2::3], parts[3::3], strict=True)]
     pieces = [piece for pair in zip(literals, [*slots, ""], strict=True) for piece in pair]
@@ -133,7 +134,10 @@ def _compile_pattern(pattern: str) -> re.Pattern[str]:
 
 
 def _slot_pattern(kind: str | None, following: str) -> str:
-    """Return the expression of a slot. It excludes the first character of the text after it, so matching is linear."""
+    """Return the regular expression of a slot.
+
+    It excludes the first character of the text after the slot, so matching takes linear time.
+    """
     if kind:
         return r"(\d{1,15})"  # 15 digits are exact in JSON
     return rf"([^\s{re.escape(following[:1].strip())}]+)"

@@ -13,7 +13,10 @@ BUDGET_KINDS: tuple[BudgetKind, ...] = ("steps", "tokens", "usd", "wall_clock")
 
 
 class BudgetExtension(FrozenModel):
-    """Arguments of `extend_budget`, the built-in action that asks people for more budget."""
+    """Arguments of `extend_budget`, the built-in action that asks people for more budget.
+
+    `by` is the amount to add, in the unit of `kind`.
+    """
 
     model_config = ConfigDict(strict=True)
 
@@ -37,7 +40,8 @@ class Usage(FrozenModel):
 class Budget(FrozenModel):
     """Limits of a thread (None means no limit) or, as `spent`, its totals so far.
 
-    `wall_clock` is working time in seconds, without the time spent waiting.
+    `steps` counts the answers of models, `tokens` those of input and output, `usd` US dollars. `wall_clock` is working
+    time in seconds, without the time spent waiting.
     """
 
     steps: float | None = None
@@ -50,7 +54,14 @@ class Budget(FrozenModel):
 
 
 class CompletionOutcome(StrEnum):
-    """All results of a model call. DEFERRED: the call was not sent, because the server had asked for a delay."""
+    """All results of a model call.
+
+    INVALID: the answer is no valid step. TRUNCATED: it exceeds a length limit. REFUSED: the model declined to answer.
+    FILTERED: the provider's content filter stopped the answer. FAILED: the server had an error or broke off.
+    DEFERRED: the call was not sent, because the server had asked for a delay. UNAVAILABLE: no connection.
+    AUTH_FAILED: only the operator can help (wrong key, unknown model or URL, used-up quota). BAD_REQUEST: the server
+    does not accept the request.
+    """
 
     OK = "ok"
     INVALID = "invalid"
@@ -102,8 +113,8 @@ class Completion(FrozenModel):
     """Result of a model call with the chosen step, or with the reason for its failure.
 
     `step` is set exactly when the outcome is OK. `detail` is short and safe to show to the model. `usage` is None when
-    nothing was spent. `retry_after` is in seconds, if the server gave a delay. `operator_hint` says how to fix a
-    rejected login. `rejected_text` is the model's text when its server rejected it as invalid JSON.
+    nothing was spent. `retry_after` is in seconds, if the server gave a delay. `operator_hint` says how to correct
+    the cause of AUTH_FAILED. `rejected_text` is the model's text when its server rejected it as invalid JSON.
     """
 
     outcome: CompletionOutcome

@@ -21,9 +21,8 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 class ConfigIssue(FrozenModel):
     """A mistake to correct. `file` is None for environment variables and entry points.
 
-    `line` counts from 1, and is None if the mistake is not in one line.
-
-    An error prevents Handrail from starting; a warning does not.
+    `line` counts from 1, and is None if the mistake is not in one line. An error prevents Handrail from starting; a
+    warning does not.
     """
 
     file: str | None = None

@@ -57,8 +57,7 @@ def _request_deadlines(state: ThreadState, request: Request) -> Iterator[datetim
     for seconds in request.terms.remind[request.reminded : request.reminded + 1]:
         yield request.opened_at + timedelta(seconds=seconds)
     for step in request.terms.escalate[request.escalated : request.escalated + 1]:
-        at_once = has_no_card(state, request)
-        yield request.opened_at + (timedelta() if at_once else timedelta(seconds=step.after))
+        yield request.opened_at + timedelta(seconds=0 if has_no_card(state, request) else step.after)
     if next_direct_step(state, request) is not None:
         yield request.opened_at
     yield from (card.confirm_by for card in request.cards if card.confirm_by is not None)
@@ -110,21 +109,24 @@ def _due_escalations(state: ThreadState, request: Request, now: datetime, people
 
     When all steps are used and there is still no card, ask people directly.
     """
-    at_once = request.escalated + 1 if has_no_card(state, request) else None
+    immediate_nth = request.escalated + 1 if has_no_card(state, request) else None
     for nth, step in enumerate(request.terms.escalate[request.escalated :], request.escalated + 1):
-        if nth == at_once or now >= request.opened_at + timedelta(seconds=step.after):
+        if nth == immediate_nth or now >= request.opened_at + timedelta(seconds=step.after):
             yield from escalation_events(request, nth, step, now, people)
-            at_once = at_once if people.resolve_addresses(step.to, step.via) else nth + 1
+            immediate_nth = immediate_nth if people.resolve_addresses(step.to, step.via) else nth + 1
     if (direct := next_direct_step(state, request)) is not None:
         to = direct_recipients(state, request, people, direct)
         yield RequestEscalated(at=now, actor=CLOCK, request_id=request.id, nth=request.escalated + 1, to=to)
 
 
 MAX_DIRECT_STEPS = 2
-"""Steps after the last escalation step. The first asks each person at one address, the second at all their others."""
+"""Number of direct steps: they follow the configured escalation steps while no card has been delivered.
+
+The first asks each person at one address, the second at all their others.
+"""
 
 MAX_APPROVERS = 10
-"""Limit on approvers who are asked directly, so that a large role is not notified as a whole."""
+"""Limit on approvers who are asked in a direct step, so that a large role is not notified as a whole."""
 
 
 def has_no_card(state: ThreadState, request: Request) -> bool:

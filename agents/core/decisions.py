@@ -22,7 +22,7 @@ class EditedCall(FrozenModel):
 
 
 class AnswerEvaluation(FrozenModel):
-    """Effect of an answer on its request.
+    """An answer as it is to be recorded, and the new status of its request.
 
     `rejection_reason` tells the person who answered why the answer does not count; None if it counts.
     """
@@ -101,7 +101,7 @@ def _check_answer_text(request: Request, text: str | None) -> None:
 def rejection_reason(request: Request, answer: Answer, terms: ApprovalTerms, people: People) -> str | None:
     """Return why this person may not give this answer, or None.
 
-    The opener of the thread and everyone who may decide may always deny.
+    The opener of the thread and everyone who may decide may always deny a call, and answer a question.
     """
     person = people.get(answer.by)
     is_approving = _is_approving(request, answer)

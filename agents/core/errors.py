@@ -1,5 +1,7 @@
 """The tree of errors. The docstring of a class is its default message.
 
+`details` holds data for code that handles the error: the request concerned, or the mistakes of a configuration.
+
 HandrailError
 ├── Retryable                 the same call may succeed later
 │   ├── StoreUnavailable

@@ -1,4 +1,8 @@
-"""Escalation of open requests, and the notices about people who were asked or could not be reached."""
+"""Escalation of open requests to further people, and notices about people who were asked or could not be reached.
+
+An escalation step names people (a role, a person or an address) and the time after which they are asked. Steps are
+numbered from 1 (`nth`).
+"""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -12,6 +16,8 @@ from agents.core.values import CLOCK, ENGINE, Address
 from agents.core.visible_text import escape_hidden_characters
 
 _ESCALATION_MARKER = ":escalation"
+"""Part of the key of a card's message in front of the number of the escalation step that asked for the card."""
+
 _CHANNEL_PHRASES = {
     "email": "by email",
     "slack": "on Slack",

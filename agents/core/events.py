@@ -17,7 +17,11 @@ from agents.core.values import Address
 
 
 class ThreadStarted(EventBase):
-    """A thread was opened. Replies go to `origin`. See MessageReceived for `entered_by`."""
+    """A thread was opened. Replies go to `origin`.
+
+    `labels` are set by the program that opened the thread, for its own use. `prefetch` names the read-only tools that
+    run before the first model call. See MessageReceived for `entered_by`.
+    """
 
     type: Literal["ThreadStarted"] = "ThreadStarted"
     thread_id: str
@@ -33,7 +37,8 @@ class ThreadStarted(EventBase):
 class MessageReceived(EventBase):
     """A message came in. Later events refer to it by `ref`, the channel's own id of the message.
 
-    `entered_by` is the authenticated address when it differs from the actor. `author` is the writer of a text that the
+    `entered_by` is the authenticated address when it differs from the actor, because one person acts for another.
+    `author` is the writer of a text that the
     actor only forwards, as an address if the channel knows it; such a text is content, not an instruction. `title` is a
     short description, such as the subject of a mail.
     """
@@ -69,7 +74,10 @@ MessageEvent = MessageReceived | MessageEdited | MessageDeleted
 
 
 class StepChosen(EventBase):
-    """A model chose the next step; nothing is executed yet. `based_on` is the version of the state that it saw."""
+    """A model chose the next step; nothing is executed yet.
+
+    `prompt_hash` is a hash of the agent's instructions. `based_on` is the version of the state that the model saw.
+    """
 
     type: Literal["StepChosen"] = "StepChosen"
     step: Step
@@ -100,8 +108,10 @@ class StepRejected(EventBase):
 class ToolCalled(EventBase):
     """A call of a tool or another agent was proposed, with exactly these arguments. Nothing has run.
 
-    `verdict` is the policy decision on the call, `effect` the tool's effect class. `prefetch` is set when the call asks
-    another agent: it lists the prefetch tools of that agent. `where` is the file and line at which the preparation
+    `verdict` is the policy decision on the call, `effect` the tool's effect class (whether a call may be repeated).
+    `digest` is the hash of the exact call, to which an approval is bound. `prefetched` marks a call that runs before
+    the first model call, without a model's choice. `prefetch` is set when the call asks another agent: it lists the
+    tools that run before the first model call of that agent. `where` is the file and line at which the preparation
     failed. The call is not `trusted` when the tool's prepare function put untrusted content into the arguments or into
     the reason for a rejection.
     """
@@ -126,7 +136,10 @@ class ToolCalled(EventBase):
 
 
 class ToolStarted(EventBase):
-    """A tool is about to start. The event is committed before the start, so that a crash cannot hide the call."""
+    """A tool is about to start. The event is committed before the start, so that a crash cannot hide the call.
+
+    `key` is the same for all attempts of the call.
+    """
 
     type: Literal["ToolStarted"] = "ToolStarted"
     call_id: str
@@ -177,7 +190,7 @@ class RequestOpened(EventBase):
 
 
 class RequestShown(EventBase):
-    """A channel accepted a card of the request. `key` is the key of the effect that sent it."""
+    """A channel accepted a card (a message that shows the request). `key` is the key of the effect that sent it."""
 
     type: Literal["RequestShown"] = "RequestShown"
     key: str
@@ -196,7 +209,7 @@ class DeliveryConfirmed(EventBase):
 
 
 class RequestReminded(EventBase):
-    """A reminder of the request was due, because it had no answer."""
+    """The reminder number `nth` (from 1) of the request was due, because it had no answer."""
 
     type: Literal["RequestReminded"] = "RequestReminded"
     request_id: str
@@ -204,7 +217,7 @@ class RequestReminded(EventBase):
 
 
 class RequestEscalated(EventBase):
-    """The request had no answer in time and was sent to further people or channels."""
+    """The request had no answer in time and was sent to further people or channels, in step `nth` (from 1)."""
 
     type: Literal["RequestEscalated"] = "RequestEscalated"
     request_id: str
@@ -216,8 +229,8 @@ class RequestAnswered(EventBase):
     """A person answered. `status` is the new status of the request; an answer that does not count leaves it open.
 
     An edit carries the new arguments, their digest and the new deciders; `policy` is the decision on the new arguments,
-    like `ToolCalled.verdict`. `names` are the names of people, by address. `outcome` describes how the request ended,
-    with the same text as on its card.
+    like `ToolCalled.verdict`. `names` are the names of people, by their addresses. `outcome` describes how the request
+    ended, with the same text as on its card.
     """
 
     type: Literal["RequestAnswered"] = "RequestAnswered"
@@ -357,7 +370,7 @@ class BudgetExtended(EventBase):
 
 
 class ThreadForked(EventBase):
-    """The log up to here is a copy of the parent's. Pending work of the parent is not pending in the fork."""
+    """The thread began as a copy of the first `at_seq` events of `parent`. Pending work was not copied."""
 
     type: Literal["ThreadForked"] = "ThreadForked"
     thread_id: str

@@ -37,6 +37,8 @@ from agents.core.tools import Tool
 from agents.core.values import EventStamp
 
 MIN_ANNOUNCED_WAIT_SECONDS = 60
+"""Shorter waits are not announced to the person who waits for a reply."""
+
 _HUMAN_SOURCES = (Provenance.VERIFIED_PERSON, Provenance.UNVERIFIED)
 
 
@@ -77,7 +79,10 @@ def events_for_tool_call(
 def rejected_tool_call(
     state: ThreadState, step: CallTool, reason: str, stamp: EventStamp, *, agent: Agent, location: str | None = None
 ) -> ToolCalled:
-    """Return a call that its preparation rejected at `location` (file and line). It neither asks people nor runs."""
+    """Return a call that is denied for a reason other than the policy. It neither asks people nor runs.
+
+    `location` is the file and line at which the preparation of the arguments failed.
+    """
     verdict = PolicyDecision(answer="deny", rule="preparation", reason=reason)
     called = _tool_called_event(state, step, verdict, stamp, tool=agent.get_tool(step.tool))
     return called.model_copy(update={"where": location})
@@ -86,7 +91,7 @@ def rejected_tool_call(
 def rejected_prefetch(
     state: ThreadState, step: CallTool, reason: str, stamp: EventStamp, *, agent: Agent
 ) -> ToolCalled:
-    """Return a prefetch call that its preparation rejected; the thread continues without it."""
+    """Return a call of a prefetch tool whose arguments could not be prepared; the thread continues without it."""
     return rejected_tool_call(state, step, reason, stamp, agent=agent).model_copy(update={"prefetched": True})
 
 
@@ -130,7 +135,7 @@ def _delegation_result(state: ThreadState, step: DoneForNow | NothingToDo, stamp
 
 
 def _finish_events(state: ThreadState, step: DoneForNow | NothingToDo, stamp: EventStamp) -> tuple[KnownEvent, ...]:
-    """Return the end of the run, with a reply if a person still waits for one."""
+    """Return the end of the agent's work, with a reply if a person still waits for one."""
     actor = agent_address(state)
     if isinstance(step, DoneForNow):
         reply = _reply_event(state, step.message, stamp)

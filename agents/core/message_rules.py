@@ -68,8 +68,8 @@ def events_for_message(
 ) -> tuple[KnownEvent, ...]:
     """Return the events of a message, followed by its quotes and a notice about the open request.
 
-    Without `answer_instructions` there is no notice. `is_shared` marks a conversation in which people also talk to
-    each other; there a notice is not repeated within seconds.
+    `answer_instructions` returns how to answer a request on this channel; without it there is no notice. `is_shared`
+    marks a conversation in which people also talk to each other; there a notice is not repeated within seconds.
     """
     events = _message_events(state, message, people, agent)
     is_comment = len(events) == 1 and message.provenance == Provenance.VERIFIED_PERSON

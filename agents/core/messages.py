@@ -59,11 +59,13 @@ class Explanation(FrozenModel):
 class Card(FrozenModel):
     """A request as people see it, built from validated data; only `explanation.why` is text of a model.
 
-    `note` says why the card is shown here. `may_approve` is False if its only reader may not approve; the card then
-    has no approve action. `is_truncated` marks a card with a value that exceeds the limit; the end of the value says
-    so. A channel that cannot show the whole card marks what it truncates and links to the whole card instead of
-    offering to approve. `link` is the URL of a page where the card can be answered; it is set just before the card is
-    sent, and never stored. A person whose authentication is weaker than `min_assurance` may not approve.
+    `code` is the request's short name, to be typed and read aloud. `digest` is the hash of its exact content, to which
+    an approval is bound. `note` says why the card is shown here. `may_approve` is False if its only reader may not
+    approve; the card then has no approve action. `is_truncated` marks a card with a value that exceeds the limit; the
+    end of the value says so. A channel that cannot show the whole card marks what it truncates and links to the whole
+    card instead of offering to approve. `link` is the URL of a page where the card can be answered; it is set just
+    before the card is sent, and never stored. A person whose authentication is weaker than `min_assurance` may not
+    approve.
     """
 
     request_id: str
@@ -106,7 +108,7 @@ class StartedConversation(FrozenModel):
 
 
 class Receipt(FrozenModel):
-    """A channel's proof of delivery: its id of the message and a digest of the content it showed.
+    """A channel's proof of delivery: `ref`, its id of the message, and a hash of the content that it showed.
 
     `started` is set when replies to the message arrive in a new conversation. `conversation_keys` are linked to the
     thread, so that replies that carry one of them reach it. With `confirm_by` the channel reports afterwards whether
@@ -132,8 +134,7 @@ class Quote(FrozenModel):
 class IncomingMessage(FrozenModel):
     """An incoming message that its channel has verified. `ref` is the channel's id of the message, if there is one.
 
-    `title` is a short description, such as the subject of a mail.
-
+    `source` is the conversation that it came from. `title` is a short description, such as the subject of a mail.
     `entered_by` is the authenticated address when it differs from `by`. With an `author` (an address if the channel
     knows it) the whole text is forwarded by `by`; `quotes` are forwarded texts beside it.
     """

@@ -1,4 +1,4 @@
-"""Compute the effects that a thread needs next, as a pure function of its state (ADR 0002)."""
+"""Compute the effects (actions, as data) that a thread needs next, as a pure function of its state (ADR 0002)."""
 
 from datetime import datetime
 from typing import Literal
@@ -10,7 +10,7 @@ from agents.core.values import Address, FrozenModel
 
 
 class Effect(FrozenModel):
-    """Base class of effects. An effect with `not_before` must not start earlier."""
+    """Base class of effects. An effect has the same `key` each time it is computed, and starts after `not_before`."""
 
     key: str
     not_before: datetime | None = None
@@ -39,14 +39,14 @@ class RecoverTool(Effect):
 
 
 class AskHuman(Effect):
-    """Ask people how to continue, because the agent is stuck or has used up its budget."""
+    """Ask people how to continue, because the agent is stuck or has used up its budget of this `kind`."""
 
     reason: Literal["stuck", "budget"]
     kind: BudgetKind | None = None
 
 
 class SendMessage(Effect):
-    """Hand a message to the channel of its address."""
+    """Hand a message to the channel of its address; `replaces` is the receipt of a sent message to change instead."""
 
     to: Address
     message: Message
@@ -58,7 +58,10 @@ WorkEffect = CallModel | Prefetch | RunTool | RecoverTool | AskHuman
 
 
 MAX_REPAIRS = 2
+"""Limit of invalid answers in a row that the model may correct; after one more, people are asked."""
+
 MAX_FAILURES = 3
+"""Number of tool calls in a row that failed or were denied by policy after which people are asked."""
 
 
 def pending_sends(state: ThreadState) -> tuple[SendMessage, ...]:
@@ -71,7 +74,10 @@ def pending_sends(state: ThreadState) -> tuple[SendMessage, ...]:
 
 
 def next_work(state: ThreadState) -> tuple[WorkEffect, ...]:
-    """Return the next piece of work, at most one; empty while the thread waits for people or for a time."""
+    """Return the next piece of work, at most one; empty while the thread waits for people or for a time.
+
+    A thread with an event of a newer version of Handrail (`unreadable`) does nothing.
+    """
     if state.unreadable is not None:
         return ()
     if state.current_call is not None and state.current_call.phase == "running" and state.paused is None:

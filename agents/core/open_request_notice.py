@@ -57,7 +57,7 @@ def _is_repeated(notice: NoticeGiven, last: NoticeGiven | None) -> bool:
 
 
 def describe_open_request(request: Request, people: People, message: IncomingMessage, instructions: str) -> str:
-    """Return a text with the remaining deciders, the number of approvals, the deadline and how to answer."""
+    """Return a text with the people who can still decide, the number of approvals, the deadline and how to answer."""
     if request.kind == "question":
         return _describe_question(request, people, message, instructions)
     approved = f"{len(request.approvers)} of {request.terms.quorum}"
@@ -79,7 +79,7 @@ def describe_remaining_deciders(request: Request, people: People) -> str:
 
 def is_consent(text: str) -> bool:
     """Return whether a message looks as if it was meant as an approval."""
-    words = _WORDS.findall(text.lower()[:200])
+    words = _WORDS.findall(text.lower()[:200])  # an approval is meant in the first sentence, if at all
     return bool(words) and (words[0] in CONSENT_WORDS or "approve" in words)
 
 

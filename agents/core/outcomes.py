@@ -13,7 +13,8 @@ MAX_COMMENT_LENGTH = 300
 Names = Mapping[str, str]
 """Names of people by address."""
 
-When = Callable[[datetime], str]
+FormatTime = Callable[[datetime], str]
+"""Returns a time as text with the space or comma before it, such as ` at 14:05 UTC`."""
 
 _WITHOUT_ANSWER = {
     "expired": "no answer in time",
@@ -45,7 +46,7 @@ class AnswerLike(Protocol):
     def is_proposal(self) -> bool: ...
 
 
-def describe_outcome(status: str, answers: Sequence[AnswerLike], names: Names, when: When | None = None) -> str:
+def describe_outcome(status: str, answers: Sequence[AnswerLike], names: Names, when: FormatTime | None = None) -> str:
     """Describe in one line how a request ended: who decided it, on which channel, when, and with which comment.
 
     `when` formats the time of the last answer; without it the time is left out.
@@ -56,8 +57,8 @@ def describe_outcome(status: str, answers: Sequence[AnswerLike], names: Names, w
     return f"{_describe_decision(status, answers, last, names)}{_describe_circumstances(last, names, when)}"
 
 
-def describe_answer(answer: AnswerLike, names: Names, when: When | None = None) -> str:
-    """Describe one answer in a line of the same form."""
+def describe_answer(answer: AnswerLike, names: Names, when: FormatTime | None = None) -> str:
+    """Describe one answer in a line of the form that `describe_outcome` returns."""
     return (
         f"{escape_hidden_characters(answer.decision)} by {name_in(names, answer.by)}"
         f"{_describe_circumstances(answer, names, when)}"
@@ -65,7 +66,7 @@ def describe_answer(answer: AnswerLike, names: Names, when: When | None = None) 
 
 
 def _describe_decision(status: str, answers: Sequence[AnswerLike], last: AnswerLike, names: Names) -> str:
-    """Return who decided: all approvers, the editor, and a remark if only the editor saw the approved version."""
+    """Return who decided: all approvers, the editor, or a remark if only the editor saw the approved version."""
     by = name_in(names, last.by)
     if status != "approved":
         return f"{escape_hidden_characters(status)} by {by}"
@@ -88,7 +89,7 @@ def _is_approval(answer: AnswerLike) -> bool:
     return answer.counted and answer.decision in ("approve", "edit") and not answer.is_proposal
 
 
-def _describe_circumstances(answer: AnswerLike, names: Names, when: When | None) -> str:
+def _describe_circumstances(answer: AnswerLike, names: Names, when: FormatTime | None) -> str:
     """Return the channel, the person who entered the answer, the time and the comment."""
     comment = answer.comment or answer.text
     entered = f", entered by {name_in(names, answer.entered_by)}" if answer.entered_by else ""

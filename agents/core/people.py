@@ -6,6 +6,7 @@ from agents.core.values import Address, FrozenModel, person_address
 from agents.core.visible_text import escape_hidden_characters
 
 _GROUP_SCHEMES = ("role", "person")
+"""Schemes of addresses that name configured people; messages go to those people's own addresses."""
 
 
 class Person(FrozenModel):

@@ -10,11 +10,21 @@ from agents.core.people import People
 from agents.core.values import Address, FrozenModel
 
 OnExpire = Literal["deny", "hold", "halt"]
+"""Consequence of a request's expiry: the call is dropped, the request stays open, or the thread ends."""
+
 EffectClass = Literal["read", "idempotent", "verifiable", "once"]
+"""A tool's declaration of whether a call may be repeated after a crash.
+
+`read`: it changes nothing. `idempotent`: a repetition has no further effect. `verifiable`: the tool's check finds out
+whether the call took effect. `once`: it must not be repeated unless a person asks for it.
+"""
 
 
 class EscalationStep(FrozenModel):
-    """Escalation: ask `to` (on the channel `via`) when a request has no answer after `after` seconds."""
+    """Escalation: ask `to` when a request has no answer after `after` seconds.
+
+    `to` is `role:NAME`, `person:KEY` or another address; `via` is the channel on which the people are asked.
+    """
 
     after: int
     to: Address
@@ -26,7 +36,7 @@ def _sort_by_time(steps: tuple[EscalationStep, ...]) -> tuple[EscalationStep, ..
 
 
 class ApprovalTerms(FrozenModel):
-    """Terms of an approval: who may decide, how many, how strongly authenticated and until when.
+    """Terms of an approval: who may decide, how many must approve, how strongly authenticated and until when.
 
     Times are in seconds; `remind` and `escalate` are sorted by time. Empty `roles` and `people` mean that no person may
     decide; the role `*` means any known person. Each request expires; `on_expire` "hold" keeps it open after that.
@@ -50,7 +60,10 @@ CONFIRMATION_TERMS = ApprovalTerms(roles=("*",), requester_may_approve=True)
 
 
 class Rule(FrozenModel):
-    """A configured rule. The first rule whose tool and `when` arguments match decides."""
+    """A configured rule. The first rule whose tool and `when` arguments match decides.
+
+    `deny` is the reason for a denial. A rule with neither `ask` nor `deny` allows the call.
+    """
 
     name: str
     tool: str
@@ -69,7 +82,10 @@ class PolicyDecision(FrozenModel):
 
 
 class ToolDefaults(FrozenModel):
-    """A tool's own classification and approval terms, used when no rule matches."""
+    """A tool's own classification and approval terms, used when no rule matches.
+
+    Without a rule, a call that only reads or has a low risk is allowed; any other needs an approval under `ask`.
+    """
 
     effect: EffectClass
     risk: Literal["low", "medium", "high"]
@@ -101,8 +117,8 @@ def evaluate(
 ) -> PolicyDecision:
     """Return the decision on a proposed call. `defaults` is None for an unknown tool.
 
-    If the context holds untrusted content (`is_trusted` False), a call that would be allowed needs approval, unless
-    its tool only reads.
+    If the model saw untrusted content (`is_trusted` False), such as a quoted mail, a call that would be allowed needs
+    approval, unless its tool only reads.
     """
     if defaults is None:
         return PolicyDecision(answer="deny", rule="unknown tool", reason=f"there is no tool {tool}")

@@ -129,7 +129,7 @@ def _last_failure_reason(state: ThreadState) -> str:
 def outcome_request(state: ThreadState, call: CurrentCall, stamp: EventStamp) -> RequestOpened:
     """Return the question whether a call with an unknown outcome ran.
 
-    A call that needed several approvals cannot be repeated on the answer of one person.
+    A call that needed several approvals cannot be repeated on the answer of one person, so RETRY_CALL is no choice.
     """
     question = f"{call.tool} was started, but I cannot tell whether it ran. Please check: did it run?"
     choices = OUTCOMES if call.terms is None or call.terms.quorum == 1 else OUTCOMES[:-1]

@@ -22,10 +22,16 @@ MAX_UNCOUNTED_ANSWERS = 100
 """Limit on uncounted answers of a request that are logged; each of them still gets a reply."""
 
 Purpose = Literal["tool", "budget", "question", "handover", "outcome"]
+"""Subject of a request: approve a tool call, approve more budget, answer an agent's question, say how a stuck agent
+should go on, or report whether an interrupted call took effect.
+"""
 
 
 class Answer(FrozenModel):
-    """An answer to a request. `entered_by` is the authenticated address if it differs from `by`."""
+    """An answer to a request. `entered_by` is the authenticated address if it differs from `by`.
+
+    `arguments` are the new arguments of an edit, `text` is the answer to a question.
+    """
 
     by: Address
     entered_by: Address | None = None
@@ -38,7 +44,7 @@ class Answer(FrozenModel):
 
 
 class RecordedAnswer(FrozenModel):
-    """An answer recorded in a request. `reason` says why an answer does not count.
+    """An answer recorded in a request. It is `counted` if it had an effect; else `reason` says why it had none.
 
     `is_proposal` marks an edit that changed the arguments without approving them.
     """
@@ -101,14 +107,16 @@ class UndeliverableCard(FrozenModel):
 
 
 class Request(FrozenModel):
-    """An approval or a question to people, independent of the cards that show it.
+    """An approval or a question to people, independent of the cards (messages) that show it.
 
-    `is_kept_open` marks a request that expired but stays open. `reasoning` is text of the agent: people see it, but it
-    is not part of what they approve. `deciders` and `names` (by address) are for display, as of the opening or the
-    last edit; the terms in `policy` are authoritative. Uncounted `answers` are kept up to MAX_UNCOUNTED_ANSWERS_KEPT,
-    the last ones; `refused_count` is the number that was logged, at most MAX_UNCOUNTED_ANSWERS. `filled_in` names the
-    arguments that the tool's preparation set; if an edit leaves them out, they are set again. `unshown` is the reason
-    why its conversation could not show it, until a card is delivered elsewhere.
+    `code` is a short name to read aloud and type. `digest` is the hash of the exact content; an approval is valid for
+    this digest only. `reminded` and `escalated` count the reminders and escalation steps so far. `is_kept_open` marks a
+    request that expired but stays open. `reasoning` is text of the agent: people see it, but it is not part of what
+    they approve. `deciders` and `names` (by address) are for display, as of the opening or the last edit; the terms in
+    `policy` are authoritative. Uncounted `answers` are kept up to MAX_UNCOUNTED_ANSWERS_KEPT, the last ones;
+    `refused_count` is the number that was logged, at most MAX_UNCOUNTED_ANSWERS. `filled_in` names the arguments that
+    the tool's preparation set; if an edit leaves them out, they are set again. `unshown` is the reason why its
+    conversation could not show it, until a card is delivered elsewhere.
     """
 
     id: str

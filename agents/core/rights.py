@@ -11,7 +11,7 @@ from agents.core.values import Address, FrozenModel, person_address
 
 
 class Viewer(FrozenModel):
-    """A person or program that requests access. `names` are the addresses by which a thread may know the viewer."""
+    """A person or program that requests access. `names` are all addresses, also `role:NAME`, that stand for it."""
 
     names: frozenset[str]
     is_admin: bool = False
@@ -32,8 +32,10 @@ def to_viewer(caller: Address, people: People, *, source: Address | None = None,
 
 
 def audience_names(state: ThreadState) -> frozenset[str]:
-    """Return the names that may access a thread: requesters, deciders and its conversation."""
-    return frozenset({*state.requesters, *state.deciders, state.origin}) if state.version else frozenset()
+    """Return the addresses that may access a thread: requesters, deciders and its conversation (`origin`)."""
+    return (
+        frozenset({*state.requesters, *state.deciders, state.origin}) if state.version else frozenset()
+    )  # no event, no thread
 
 
 def may_view(state: ThreadState, viewer: Viewer) -> bool:

@@ -59,12 +59,14 @@ HistoryEvent = Annotated[
 class CurrentCall(FrozenModel):
     """The current tool call of a thread: waiting for people, approved, or running without an outcome yet.
 
-    `terms` are the terms of its approval and `approvals` the answers, if people had to approve it. `requesters` are the
-    addresses whose messages led to the call. `agent` is set for a call of a delegated agent, and stays when the thread
-    is cancelled. `consecutive_delays` is the number of failed checks and postponed starts since the last start; each of
+    An attempt is one start of the call, counted from 1. `effect` is the tool's effect class (whether a call may be
+    repeated), `digest` the hash of the exact call. `prefetched` marks a call before the first model call. `terms` are
+    the terms of its approval and `approvals` the answers, if people had to approve it. `requesters` are the addresses
+    whose messages led to the call. `agent` is set for a call of a delegated agent, and stays when the thread is
+    cancelled. `consecutive_delays` is the number of failed checks and postponed starts since the last start; each of
     them delays the next one. `unstarted_attempts` is the number of attempts for which ToolStarted was recorded although
-    the tool did not run. `is_retry_ordered` (a stored name) means that a person requested a retry of
-    the call although it may have run before.
+    the tool did not run. `is_retry_ordered` (a stored name) means that a person requested a retry of the call although
+    it may have run before.
     """
 
     call_id: str
@@ -99,7 +101,10 @@ class Delegation(FrozenModel):
 
 
 class PendingMessage(FrozenModel):
-    """A message that is to be sent and that no channel has delivered yet."""
+    """A message that is to be sent and that no channel has accepted yet.
+
+    `request_id` is set for a card, `replaces` is the receipt of a sent message that this one changes.
+    """
 
     key: str
     to: Address
@@ -109,7 +114,7 @@ class PendingMessage(FrozenModel):
 
 
 class Outage(FrozenModel):
-    """An outage of the model since a time. `is_announced` means that people were notified."""
+    """An outage of the model: calls fail since this time. `is_announced` means that people were notified."""
 
     since: AwareDatetime
     is_announced: bool = False
@@ -125,10 +130,10 @@ class DecisionComment(FrozenModel):
 class ThreadState(FrozenModel):
     """The state of one thread after `version` events.
 
-    `delegations` are the agents that work for others, each for the one before it; the first works for the thread's
-    `agent`. `requesters` are the addresses of all people whose messages are in the log, the opener first. `deciders`
-    are the roles and people that the terms of its requests name, including settled requests, as `role:NAME` and
-    `person:KEY`.
+    `origin` is the address to which replies and cards go. `delegations` are the agents that work for others, each for
+    the one before it; the first works for the thread's `agent`. `requesters` are the addresses of all people whose
+    messages are in the log, the opener first. `deciders` are the roles and people that the terms of its requests name,
+    including settled requests, as `role:NAME` and `person:KEY`.
 
     `title` is that of the first message, if it has one. `paused` is the reason for a pause. `unreadable` is the type of
     an event that this build does not know. `needs_model` means that a model must choose the next step. `prefetch` names

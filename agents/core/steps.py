@@ -1,4 +1,7 @@
-"""The steps that a model may choose, as a closed union. Choosing a step does not execute it."""
+"""The steps that a model may choose, as a closed union. Choosing a step does not execute it.
+
+The docstring of each step is its description in the schema that the model gets. An intent is the name of a step there.
+"""
 
 from typing import Annotated, Any, Literal
 
@@ -13,6 +16,7 @@ ASK_AGENT_INTENT = "ask_agent"
 AnswerFormat = Literal["free_text", "yes_no", "multiple_choice"]
 Urgency = Literal["low", "medium", "high"]
 MAX_CHOICE_LENGTH = 100
+"""Limit in characters for a choice of a question."""
 
 
 def _require_one_line(choice: str) -> str:
@@ -61,7 +65,7 @@ class Await(FrozenModel):
     """Wait for a number of seconds, also across restarts, then continue."""
 
     intent: Literal["await"] = "await"
-    seconds: Annotated[int, Field(ge=1, le=31_536_000)]
+    seconds: Annotated[int, Field(ge=1, le=31_536_000)]  # at most one year
     reason: str
 
 

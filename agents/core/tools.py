@@ -43,7 +43,7 @@ CheckFunction = Callable[..., ToolResult | Awaitable[ToolResult | None] | None]
 
 @dataclass(frozen=True)
 class ConditionCheck:
-    """Annotation of a parameter that checks the values with which policy rules compare the argument.
+    """Annotation of a parameter that checks the values with which policy rules (their `when`) compare the argument.
 
     `check` raises ToolError, with advice, when a prepared call can never have the value. It is not needed for what a
     type can express, such as a Literal or a pattern.
@@ -58,11 +58,11 @@ class Tool:
 
     They may block or be `async def`, and get their arguments as the annotated types.
     `prepare` resolves names to their current meaning (a tag to its commit) before the approval, and raises ToolError
-    for an invalid proposal. `check` returns the result of a `verifiable` call that happened, else None.
-    `timeout` is in seconds, for one attempt. With the isolation `process` each function runs in its own process, which
-    is killed at the timeout. `trusted_results` declares that results, prepared arguments and errors are the operator's
-    own data; otherwise they are untrusted content.
-    `problems` lists the mistakes in the function's signature; an agent with such a tool does not start.
+    for an invalid proposal. After an interruption, `check` returns the result of a `verifiable` call that happened,
+    else None. `timeout` is in seconds, for one attempt. With the isolation `process` each function runs in its own
+    process, which is killed at the timeout. `trusted_results` declares that results, prepared arguments and errors are
+    the operator's own data; otherwise they are untrusted content. `problems` lists the mistakes in the function's
+    signature; an agent with such a tool does not start.
     """
 
     name: str

@@ -59,6 +59,7 @@ def person_address(key: str) -> Address:
 
 ENGINE = Address("system:engine")
 CLOCK = Address("system:clock")
+"""Actors of events that no person, agent or tool caused: the engine that continues threads, and deadlines."""
 
 
 REQUEST_CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -67,7 +68,7 @@ REQUEST_CODE_LENGTH = 5
 
 
 class EventStamp(FrozenModel):
-    """Time in UTC, a suffix for new ids (`call_` + `new_id`) and a code for a request that may be opened."""
+    """Values for new events: the time in UTC, a suffix of new ids (`call_` + `new_id`), and a code for a request."""
 
     now: datetime
     new_id: str

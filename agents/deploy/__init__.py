@@ -16,7 +16,10 @@ _AGENT_FOLDER = Path(__file__).parent
 
 
 def set_up(data_folder: Path, environment: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the environment of the tools: DEPLOY_REPO (the sample when unset), DEPLOY_CACHE, and git's variables.
+    """Return the settings of the tools: DEPLOY_REPO (the sample when unset), DEPLOY_CACHE, and git's variables.
+
+    DEPLOY_REPO is the remote repository, DEPLOY_CACHE the folder of its local clone. `environment` has the environment
+    variables of the process.
 
     Raises ConfigurationError when DEPLOY_REPO is invalid. Without the git program no sample is created; the tools
     report that when they are called.

@@ -1,4 +1,7 @@
-"""Deployment of a commit to an environment: plan it, check that the plan is still valid, and apply it once."""
+"""Deployment of a commit to an environment: plan it, check that the plan is still valid, and apply it once.
+
+The tag named like an environment (`production`) marks its current release. Each release is recorded in a git note.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -18,6 +18,7 @@ NETWORK_TIMEOUT_SECONDS = 300.0
 """The first fetch can take long. Stalled connections end earlier (`_DEFAULT_VARIABLES`, `_CONFIGURATION`)."""
 
 MAX_ERROR_LENGTH = 300
+"""Limit in characters for git's message in an error."""
 
 INHERITED_VARIABLES = (
     *("PATH", "HOME", "TMPDIR", "SSH_AUTH_SOCK", "GIT_SSH_COMMAND", "GIT_ASKPASS"),
@@ -71,6 +72,7 @@ _UNREACHABLE = re.compile(
 _NOT_A_REPOSITORY = re.compile(
     r"does not appear to be a git repository|repository .*not found|does not exist|not a git repo", re.IGNORECASE
 )
+# Beginnings of the lines in git's messages that do not say what failed.
 _IGNORED_PREFIXES = ("hint:", "warning:", "To ", "Please make sure", "and the repository exists")
 
 
@@ -126,7 +128,7 @@ class Git:
         return GitResult(process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
 
     def to_error(self, result: GitResult) -> HandrailError:
-        """Return the error for a failed command, without credentials."""
+        """Return the error for a failed command, without credentials: ToolError, or Unavailable if it may pass."""
         lines = [line for line in result.stderr.splitlines() if line.strip() and not line.startswith(_IGNORED_PREFIXES)]
         message = redact_secrets(" ".join(lines), self.remote)
         return _error_from_message(message, redact_remote(self.remote))

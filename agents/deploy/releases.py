@@ -16,16 +16,19 @@ from agents.core.values import FrozenModel
 
 ENVIRONMENTS = ("production", "staging")
 MAX_QUOTE_LENGTH = 60
+"""Limit in characters for a text from outside that an error message quotes."""
+
 ALL_ENVIRONMENTS = "all"
 NOT_RELEASED = "nothing"
 """Value of `replaces` before the first release of an environment."""
 
+# The full id of a commit, in SHA-1 or in SHA-256 repositories.
 COMMIT_ID = re.compile(r"\A(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 TAG_NAME = re.compile(
     r"\A(?!@\Z|.*(?:\.\.|//|/\.|\.lock(?:/|\Z)|[./]\Z))"  # names that git check-ref-format rejects
     r"[A-Za-z0-9@][A-Za-z0-9._/@+#=%,-]{0,199}\Z"  # a subset of the allowed characters; cannot look like an option
 )
-_COMMIT_PREFIX = re.compile(r"[0-9a-fA-F]{4,64}")
+_COMMIT_PREFIX = re.compile(r"[0-9a-fA-F]{4,64}")  # git requires at least 4 digits
 _ALIASES = {"prod": "production", "stage": "staging"}
 
 
@@ -78,14 +81,17 @@ def parse_replaced_commit(text: str) -> str:
     return commit
 
 
-def check_commit_condition(value: object) -> None:
-    """Raise ToolError for a value that `commit` never has in a prepared call, which holds the full id."""
+def check_commit_rule_value(value: object) -> None:
+    """Raise ToolError when a policy rule compares `commit` with a value that it never has in a prepared call.
+
+    A prepared call (with its names resolved, before the approval) holds the full id.
+    """
     if not COMMIT_ID.match(str(value)):
         raise ToolError(f"{quote(str(value))} is not a full commit id; write all its 40 hex digits, in lower case.")
 
 
-def check_replaces_condition(value: object) -> None:
-    """Raise ToolError for a value that `replaces` never has in a prepared call."""
+def check_replaces_rule_value(value: object) -> None:
+    """Raise ToolError when a policy rule compares `replaces` with a value that it never has in a prepared call."""
     parse_replaced_commit(str(value))
 
 
@@ -130,7 +136,10 @@ class Release(FrozenModel, extra="ignore"):
 
 @dataclass(frozen=True)
 class CallIdentity:
-    """Identity of a tool call: its key and its approved arguments. An empty commit matches any."""
+    """Identity of a tool call: the key that all its attempts share, and its approved arguments.
+
+    An empty commit matches any.
+    """
 
     key: str
     action: Action

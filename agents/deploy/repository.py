@@ -1,4 +1,4 @@
-"""Local bare clone of the remote repository, fetched before every use."""
+"""Local bare clone of the remote repository, fetched before every use. Spare clones serve while the first is locked."""
 
 import fcntl
 import re

@@ -1,4 +1,7 @@
-"""Sample remote: a bare repository with a small history. Its dates are fixed, so that its commit ids never change."""
+"""Sample remote: a bare repository with the small history of a fictional harbour's software.
+
+Its dates are fixed, so that its commit ids never change.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +15,7 @@ MAREK = "Marek Novak <marek@example.com>"
 PRIYA = "Priya Nair <priya@example.com>"
 TOM = "Tom Okafor <tom@example.com>"
 HANDRAIL_AUTHOR = "Handrail <handrail@localhost>"
-HOUR = 3600
+HOUR_SECONDS = 3600
 REMOTE_FOLDER = "remote.git"
 
 
@@ -87,7 +90,7 @@ def _history_stream() -> Iterator[str]:
         yield f"committer {change.author} {change.at} +0000\n{_data_command(change.subject)}"
         yield f"M 100644 inline {change.file}\n{_data_command(change.text)}\n"
         if change.tag:
-            yield f"tag {change.tag}\nfrom :{mark}\ntagger {change.author} {change.at + HOUR} +0000\n"
+            yield f"tag {change.tag}\nfrom :{mark}\ntagger {change.author} {change.at + HOUR_SECONDS} +0000\n"
             yield _data_command(change.subject)
 
 
@@ -96,7 +99,7 @@ def _releases_stream(releases: tuple[Release, ...]) -> Iterator[str]:
     lines: dict[str, str] = {}
     for hours, release in enumerate(releases, start=2):
         lines[release.commit] = f"{lines.get(release.commit, '')}{release.to_line()}\n"
-        yield f"commit {NOTES_REF}\ncommitter {HANDRAIL_AUTHOR} {CHANGES[-1].at + hours * HOUR} +0000\n"
+        yield f"commit {NOTES_REF}\ncommitter {HANDRAIL_AUTHOR} {CHANGES[-1].at + hours * HOUR_SECONDS} +0000\n"
         yield _data_command(f"Release {release.tag} to {release.environment}")
         yield f"N inline {release.commit}\n{_data_command(lines[release.commit])}\n"
     for environment in ENVIRONMENTS:

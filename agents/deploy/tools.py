@@ -28,8 +28,8 @@ from agents.deploy.releases import (
     Environment,
     EnvironmentOrAll,
     Release,
-    check_commit_condition,
-    check_replaces_condition,
+    check_commit_rule_value,
+    check_replaces_rule_value,
     format_version,
     parse_commit_prefix,
     parse_environment,
@@ -52,14 +52,15 @@ MAX_LISTED = 100
 TOOL_TIMEOUT_SECONDS = 120.0
 """Limit for one attempt: every tool fetches, and a release may fetch and push several times."""
 
-RELEASE_APPROVAL = ApprovalTerms(roles=("release",), min_assurance=Assurance.MEDIUM, expires=1800)
+RELEASE_APPROVAL = ApprovalTerms(roles=("release",), min_assurance=Assurance.MEDIUM, expires=1800)  # 30 minutes
 
 Limit = Annotated[int, Field(description=f"how many, 1 to {MAX_LISTED}")]
+# Arguments that the tool's `prepare` function fills in, so that people approve exact commits.
 _PREPARED_DESCRIPTION = "leave empty: filled in before the approval"
 PreparedText = Annotated[str, Field(description=_PREPARED_DESCRIPTION)]
 # A ConditionCheck checks the values that policy rules in handrail.toml compare with the argument.
-PreparedCommit = Annotated[str, Field(description=_PREPARED_DESCRIPTION), ConditionCheck(check_commit_condition)]
-PreparedReplaces = Annotated[str, Field(description=_PREPARED_DESCRIPTION), ConditionCheck(check_replaces_condition)]
+PreparedCommit = Annotated[str, Field(description=_PREPARED_DESCRIPTION), ConditionCheck(check_commit_rule_value)]
+PreparedReplaces = Annotated[str, Field(description=_PREPARED_DESCRIPTION), ConditionCheck(check_replaces_rule_value)]
 
 
 @tool(effect="read", timeout=TOOL_TIMEOUT_SECONDS)
@@ -117,7 +118,7 @@ def _prepare_roll_back(context: ToolContext, **arguments: Any) -> dict[str, Any]
 def _check_deployment(
     action: Action, context: ToolContext, *, environment: str, commit: str = "", **_others: str
 ) -> ToolResult | None:
-    """Return the result of this call if an interrupted attempt of it has completed the release, else None."""
+    """Return the result of this call if an interrupted attempt of it has completed the deployment, else None."""
     with open_repository(context.environment) as repository:
         snapshot = repository.fetch_snapshot()
     release = find_completed_release(
@@ -143,9 +144,7 @@ def push_release_tag(
     context: ToolContext,
     environment: Environment,
     tag: str,
-    commit:
-    # A ConditionCheck checks the values that policy rules in handrail.toml compare with the argument.
-    PreparedCommit = "",
+    commit: PreparedCommit = "",
     replaces: PreparedReplaces = "",
 ) -> ToolResult:
     """Release a tag: move the environment to the tag's commit and record it. This needs a person's approval.
@@ -170,9 +169,7 @@ def roll_back(
     context: ToolContext,
     environment: Environment,
     tag: PreparedText = "",
-    commit:
-    # A ConditionCheck checks the values that policy rules in handrail.toml compare with the argument.
-    PreparedCommit = "",
+    commit: PreparedCommit = "",
     replaces: PreparedReplaces = "",
 ) -> ToolResult:
     """Roll an environment back to the release before its current one. This needs a person's approval.
@@ -185,7 +182,7 @@ def roll_back(
 
 
 def _prepare_arguments(context: ToolContext, plan: PlanDeployment) -> dict[str, Any]:
-    """Return the arguments that an approval is bound to: exact commits, with their tags for the reader."""
+    """Return the arguments that an approval is bound to: exact commits, with their tags for the approver."""
     with open_repository(context.environment) as repository:
         snapshot = repository.fetch_snapshot()
         deployment = plan(snapshot)

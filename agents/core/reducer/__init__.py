@@ -13,6 +13,8 @@ from agents.core.reducer.work import WorkEvent, reduce_work
 from agents.core.state import HistoryEvent, ThreadState
 
 MAX_HISTORY_EVENTS = 40
+"""Limit of events that are kept in the state for the model; the log keeps all."""
+
 _HISTORY_EVENT_TYPES = get_args(get_args(HistoryEvent)[0])
 
 
@@ -24,7 +26,7 @@ def fold(state: ThreadState, events: Iterable[Event]) -> ThreadState:
 
 
 def reduce(state: ThreadState, event: Event) -> ThreadState:
-    """Return the state after one more event. An event of an unknown type counts too."""
+    """Return the state after one more event. An event of an unknown type advances the version too."""
     if state.requests:
         state = state.model_copy(update={"requests": active_requests(state)})
     changed = _changed_fields(state, event)
@@ -44,7 +46,7 @@ def _changed_fields(state: ThreadState, event: Event) -> dict[str, Any]:
 
 
 def _reduce_by_family(state: ThreadState, event: KnownEvent) -> dict[str, Any]:
-    """Return the fields that the reducer of the event's family changes.
+    """Return the fields that the reducer of the event's family (the union that has its type) changes.
 
     mypy fails here for an event without a family, and in the family's `match` for an event without a case.
     """

@@ -1,4 +1,7 @@
-"""Changes of requests that several reducers share: their cards, and a thread's requesters and deciders (ADR 0017)."""
+"""Changes of requests that several reducers share: their cards, and a thread's requesters and deciders (ADR 0017).
+
+Requesters are the people whose messages may have led to a call; they may not approve it by default.
+"""
 
 from collections.abc import Iterable
 from datetime import datetime

@@ -96,7 +96,7 @@ def _catch_up_card(request: Request, card: PostedCard, key: str) -> tuple[Pendin
     """Return the update for a card that was already out of date when it was delivered."""
     if request.status != "open":
         return (card_update(request, card),)
-    if f":{card_revision(request)}:" not in key:
+    if f":{card_revision(request)}:" not in key:  # the key names the revision that the card shows
         return (card_message(request, card.address, replaces=card.receipt),)
     return ()
 
