@@ -101,10 +101,7 @@ class Delegation(FrozenModel):
 
 
 class PendingMessage(FrozenModel):
-    """A message that is to be sent and that no channel has accepted yet.
-
-    `request_id` is set for a card, `replaces` is the receipt of a sent message that this one changes.
-    """
+    """A message that no channel has accepted yet. `replaces` is the receipt of a sent message that it changes."""
 
     key: str
     to: Address

@@ -1,6 +1,6 @@
 """Find the JSON object in a model's answer when the server does not enforce a schema, and the reply in a stream.
 
-Such an answer can have a byte order marker, reasoning (`<think>` tags), prose or a code fence around the object.
+Such an answer can have a byte order mark, reasoning (`<think>` tags), prose or a code fence around the object.
 The work is linear in the text's length.
 
 The text that is emitted from a stream is always a prefix of the final reply, if the answer becomes a valid reply. This
@@ -55,7 +55,8 @@ def extract_object(text: str) -> str:
 def extract_partial_object(text: str) -> str:
     """Return the beginning of the object that `extract_object` will return for a text of which this is the beginning.
 
-    Returns an empty text while it is open which object that is, and for an object after prose without a code fence.
+    Returns an empty text while it is undecided which object that is, and for an object after prose without a code
+    fence.
     """
     rest = _skip_leading_reasoning(text)
     for _ in range(MAX_REASONING_BLOCKS):

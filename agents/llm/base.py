@@ -24,7 +24,7 @@ class ModelRequest:
 
 
 class Model(Protocol):
-    """Chooses the next step. Failures of the model server do not raise; each result is a Completion.
+    """Source of the next step. Failures of the model server do not raise; each result is a Completion.
 
     A model that supports streaming calls `on_partial` with growing beginnings of its reply, never with parts of other
     steps. The final reply starts with the last of them. When the call fails, they are void.

@@ -78,7 +78,7 @@ def _parse_built_in(model: type[BuiltInStep], values: dict[str, Any]) -> BuiltIn
     except ValidationError as error:
         raise InvalidInput(_describe_error(error)) from error
     for name in _REQUIRED_TEXT_FIELDS:
-        if not getattr(step, name, "not a field").strip():
+        if not getattr(step, name, "not a field").strip():  # a step without this field passes
             raise InvalidInput(f"step.{name}: must not be empty")
     _check_size(step)
     return step
@@ -93,7 +93,7 @@ def _check_size(step: BuiltInStep) -> None:
             name, text = "message", step.message
         case _:
             return
-    if truncate_text(text) != text:
+    if truncate_text(text) != text:  # a character has at most 4 bytes
         raise InvalidInput(f"step.{name}: too long ({len(text)} characters); use at most {MAX_TEXT_BYTES // 4}")
 
 

@@ -34,7 +34,7 @@ BUILT_IN_STEPS: Mapping[str, type[BuiltInStep]] = {
 
 
 LEGACY_INTENTS = frozenset({"request_more_information", "request_clarification"})
-"""Intents that are accepted as `request_human_input`."""
+"""Older names of an intent, which are accepted as `request_human_input`."""
 
 RESERVED_TOOL_NAMES = frozenset({*BUILT_IN_STEPS, ASK_AGENT_INTENT, *LEGACY_INTENTS})
 """Names that a tool cannot have."""
@@ -95,7 +95,7 @@ def strict_schema(model: type[BaseModel]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _SchemaPath:
-    """Position in a schema: `path` for error messages, `open_references` for the definitions around it."""
+    """Position in a schema: `path` for error messages, `open_references` to find types that contain themselves."""
 
     path: str
     definitions: Mapping[str, Any]

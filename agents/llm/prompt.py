@@ -32,7 +32,10 @@ from agents.core.values import ENGINE, FrozenModel
 from agents.core.visible_text import escape_hidden_characters
 
 MAX_TEXT_LENGTH = 4000
+"""Limit in characters for the text of one event."""
+
 MAX_ERROR_LENGTH = 500
+"""Limit in characters for the text of one error."""
 
 
 class Prompt(FrozenModel):
@@ -131,7 +134,7 @@ def render_event(event: HistoryEvent) -> str | None:
         case RequestSuperseded():
             return _render_tag("superseded", event.reason)
         case ReplyChosen():
-            return None if event.actor == ENGINE else _render_tag("reply", event.text)  # a notice
+            return None if event.actor == ENGINE else _render_tag("reply", event.text)  # Handrail's own
         case TimerFired():
             return _render_tag("timer", "The wait you asked for is over.", at=_format_time(event.at))
         case BudgetExtended():

@@ -132,7 +132,7 @@ def _check_schema(file: str, agent: Agent) -> Iterator[ConfigIssue]:
     try:
         output_schema(agent.tools, agent.asks)
     except ConfigurationError as error:
-        if "intent" not in str(error):
+        if "intent" not in str(error):  # `_check_tools` has reported an argument of this name
             yield _agent_issue(file, agent, str(error))
 
 

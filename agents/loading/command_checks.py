@@ -79,6 +79,7 @@ def _value_problem(arguments_class: type[BaseModel], name: str, template: Any, c
     has_slots = isinstance(template, str) and SLOT.search(template) is not None
     for pattern in command.say:
         details = _validation_error(arguments_class, name, fill_slots(template, _sample_values(pattern)))
+        # pydantic's errors for a wrong type are `int_type`, `string_type`, …
         if details is not None and (not has_slots or details["type"].endswith("_type")):
             return details["msg"]
     return None

@@ -36,7 +36,8 @@ class LoadedAgent:
     """Result of importing one agent. `agent` is None on failure; then `issues` has the reasons.
 
     `source` is what named the agent: `built-in`, an entry of HANDRAIL_AGENTS or an entry point. `file` is the
-    `__init__.py` that exports it. `name` is that of the agent, or of its folder when it could not be imported.
+    `__init__.py` that exports it. `name` is that of the agent, or of its folder (`name_hint`) when it could not be
+    imported.
     """
 
     file: str

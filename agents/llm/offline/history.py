@@ -42,7 +42,7 @@ class CommandRun:
 
 @dataclass(frozen=True)
 class UnhandledMessage:
-    """A message without a step yet: a command, or a comment when `match` is None. `ref` is the message's reference.
+    """A message without a step yet: a command, or a comment when `match` is None. `ref` is the channel's id of it.
 
     `is_quoted` is true when a person forwarded the text of another author.
     """

@@ -37,7 +37,7 @@ _SLOT = re.compile(r"\{(\w+)(?::int)?\}")
 
 
 class CommandModel:
-    """Choose steps by the agent's commands. Other messages go to `fallback`; without one, reply with the help text."""
+    """Model that chooses steps by the agent's commands. Other messages go to `fallback`; else it replies with help."""
 
     def __init__(self, fallback: Model | None = None) -> None:
         self._fallback = fallback

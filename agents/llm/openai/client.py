@@ -71,6 +71,7 @@ _NOT_IMPLEMENTED_STATUSES = (500, 501)
 """llama-cpp-python answers 500 to a schema it cannot compile."""
 
 _MAX_SEARCHED_CHARACTERS = 4000
+# Words, in lower case, with which servers name the part of a request that they reject.
 _USAGE_KEYWORDS = ("stream_options", "include_usage")
 _STREAMING_KEYWORDS = ('"stream"', "'stream'", "`stream`", "to stream", "streaming")
 _FORMAT_KEYWORDS = (

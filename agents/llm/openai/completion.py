@@ -27,6 +27,7 @@ _MASK = "**"
 _PAYMENT_REQUIRED = 402
 _NOT_FOUND = 404
 _SERVER_ERROR = 500
+# AUTH_FAILED is every failure that only the operator can correct, such as an unknown model (404) or a used-up quota.
 _QUOTA_CODES = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
 _FILTER_CODES = ("content_filter", "content_policy_violation", "misalignment_policy_violation")
 _OUTCOME_BY_STATUS = {

@@ -1,4 +1,7 @@
-"""Parser of responses of OpenAI's two APIs. Compatible servers leave fields out, so few fields are required."""
+"""Parser of responses of OpenAI's two APIs, Chat Completions and Responses.
+
+Compatible servers leave fields out, so few fields are required.
+"""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -9,6 +12,7 @@ from agents.core.completion import CompletionOutcome, Usage
 from agents.core.values import FrozenModel
 
 _CHARACTERS_PER_TOKEN = 4
+"""Rough average, for estimates."""
 
 
 class ModelResponse(FrozenModel):

@@ -22,7 +22,7 @@ from agents.llm.openai.responses import (
 
 INCOMPLETE_STREAM = "the stream stopped before the end of the answer"
 OVERLONG_RESPONSE = ModelResponse(failure=CompletionOutcome.TRUNCATED, detail=TRUNCATED_ANSWER)
-"""Result when the client closes a stream that exceeds its own limit."""
+"""Result when the client closes a stream that exceeds MAX_ANSWER_CHARACTERS."""
 
 
 class StreamAccumulator(Protocol):
