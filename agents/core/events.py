@@ -17,11 +17,7 @@ from agents.core.values import Address
 
 
 class ThreadStarted(EventBase):
-    """A thread was opened. Replies go to `origin`.
-
-    `labels` are set by the program that opened the thread, for its own use. `prefetch` names the read-only tools that
-    run before the first model call. See MessageReceived for `entered_by`.
-    """
+    """A thread was opened. Replies go to `origin`. `prefetch` names the tools to run before the first model call."""
 
     type: Literal["ThreadStarted"] = "ThreadStarted"
     thread_id: str
@@ -37,8 +33,7 @@ class ThreadStarted(EventBase):
 class MessageReceived(EventBase):
     """A message came in. Later events refer to it by `ref`, the channel's own id of the message.
 
-    `entered_by` is the authenticated address when it differs from the actor, because one person acts for another.
-    `author` is the writer of a text that the
+    `entered_by` is the authenticated address when it differs from the actor. `author` is the writer of a text that the
     actor only forwards, as an address if the channel knows it; such a text is content, not an instruction. `title` is a
     short description, such as the subject of a mail.
     """
@@ -74,10 +69,7 @@ MessageEvent = MessageReceived | MessageEdited | MessageDeleted
 
 
 class StepChosen(EventBase):
-    """A model chose the next step; nothing is executed yet.
-
-    `prompt_hash` is a hash of the agent's instructions. `based_on` is the version of the state that the model saw.
-    """
+    """A model chose the next step; nothing is executed yet. `based_on` is the version of the state that it saw."""
 
     type: Literal["StepChosen"] = "StepChosen"
     step: Step
@@ -109,11 +101,10 @@ class ToolCalled(EventBase):
     """A call of a tool or another agent was proposed, with exactly these arguments. Nothing has run.
 
     `verdict` is the policy decision on the call, `effect` the tool's effect class (whether a call may be repeated).
-    `digest` is the hash of the exact call, to which an approval is bound. `prefetched` marks a call that runs before
-    the first model call, without a model's choice. `prefetch` is set when the call asks another agent: it lists the
-    tools that run before the first model call of that agent. `where` is the file and line at which the preparation
-    failed. The call is not `trusted` when the tool's prepare function put untrusted content into the arguments or into
-    the reason for a rejection.
+    `digest` is the hash of the exact call. `prefetched` marks a call that no model chose, before the first model call.
+    `prefetch` is set when the call asks another agent: it lists the tools to run before that agent's model. `where` is
+    the file and line at which the preparation failed. The call is not `trusted` when the tool's prepare function put
+    untrusted content into the arguments or into the reason for a rejection.
     """
 
     type: Literal["ToolCalled"] = "ToolCalled"
@@ -136,10 +127,7 @@ class ToolCalled(EventBase):
 
 
 class ToolStarted(EventBase):
-    """A tool is about to start. The event is committed before the start, so that a crash cannot hide the call.
-
-    `key` is the same for all attempts of the call.
-    """
+    """A tool is about to start; committed first, so that a crash cannot hide the call. All attempts share `key`."""
 
     type: Literal["ToolStarted"] = "ToolStarted"
     call_id: str

@@ -93,7 +93,8 @@ def _check_size(step: BuiltInStep) -> None:
             name, text = "message", step.message
         case _:
             return
-    if truncate_text(text) != text:  # a character has at most 4 bytes
+    # The message states characters, of which each has at most 4 bytes.
+    if truncate_text(text) != text:
         raise InvalidInput(f"step.{name}: too long ({len(text)} characters); use at most {MAX_TEXT_BYTES // 4}")
 
 
