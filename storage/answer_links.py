@@ -1,4 +1,7 @@
-"""Links in messages to the page of a request, found by the SHA-256 of their token (ADR 0034)."""
+"""Links in messages to the page of a request, found by the SHA-256 of their token (ADR 0034).
+
+A person who opens a link and is not signed in types the request's code, which only the message has, with the answer.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +17,7 @@ from storage.database.transactions import WriteBatch
 _link = AnswerLinkRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 
 MAX_FAILED_CODES = 5
-"""Wrong codes after which a link is locked."""
+"""Wrong request codes, typed on the page of a link, after which the link is locked."""
 
 _INSERT = text(
     "INSERT INTO answer_link (token_hash, request_id, person, address, digest, assurance, expires_at, failed_codes) "
@@ -37,9 +40,9 @@ class AnswerLinkUsed(Conflict):
 
 @dataclass(frozen=True)
 class AnswerLink:
-    """A link that was sent to the `address` of a `person` with the call of this `digest`.
+    """A link to a request, sent to the `address` of a `person`. `digest` is the hash of the request's content then.
 
-    `assurance` is that of the medium that carried it. `failed_codes` is the number of wrong codes typed so far.
+    `assurance` is that of the channel that carried it. `failed_codes` is the number of wrong codes typed so far.
     """
 
     token_hash: str
@@ -81,7 +84,7 @@ def find_link(connection: Connection, token_hash: str) -> AnswerLink | None:
 
 
 def count_code(connection: Connection, token_hash: str, *, is_right: bool) -> bool:
-    """Count a typed code if it is wrong. Return False if the link is used or locked: no code is accepted then.
+    """Count a typed request code if it is wrong. Return False if the link is used or locked: it accepts no code then.
 
     It is one statement, so that no more than MAX_FAILED_CODES guesses count, however many arrive at the same time.
     """

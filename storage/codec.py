@@ -60,7 +60,7 @@ def _unknown_event(fields: dict[str, Any], data: dict[str, Any]) -> UnknownEvent
 
 
 def dump_state(state: ThreadState) -> str:
-    """Return the state as stored in the projection. Equal states give equal texts, in any process."""
+    """Return the state as stored in the thread's row. Equal states give equal texts, in any process."""
     return state.model_dump_json(exclude_none=True)
 
 
@@ -120,7 +120,7 @@ def unreadable_request(row: Row[Any]) -> Request:
         policy=PolicyDecision(answer="ask", rule="unreadable", ask=ApprovalTerms()),
         opened_at=row.opened_at,
         status=status,
-        is_kept_open=status == _OPEN_STATUS,
+        is_kept_open=status == _OPEN_STATUS,  # so that this build neither expires it nor shows an expiry
     )
 
 

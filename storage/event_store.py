@@ -39,7 +39,7 @@ _SELECT_NEWER_STATE = select(
 ).where(_thread.c.id == bindparam("thread"))
 _SELECT_FOR_UPDATE = _SELECT_NEWER_STATE.with_for_update(key_share=True)
 _SELECT_LATEST = _SELECT_FOR_UPDATE.add_columns(func.set_config("synchronous_commit", "off", True))
-"""This query locks the row without waiting for the disk, which is safe only if the read is the whole transaction."""
+"""Locks the row. The commit does not wait for the disk, which is safe only if nothing is written in the transaction."""
 _INSERT_THREAD = InsertRow(
     "thread",
     (
@@ -159,7 +159,7 @@ class ThreadStore:
 
 
 def _projection_update(state: ThreadState, expected: int) -> tuple[UpdateRow, list[dict[str, Any]]]:
-    """Return the update of the row. The state is stored only when a thread comes to rest (ADR 0008)."""
+    """Return the update of the row. The state is stored only when no process has anything left to do (ADR 0008)."""
     row = projection(state) | {"id": state.thread_id, "expected": expected}
     if row["unfinished"]:
         return _UPDATE_UNFINISHED, [row]

@@ -1,4 +1,4 @@
-"""Inbox: the dedup keys of everything that came in, written in the transaction of its events (ADR 0005).
+"""Inbox: the dedup keys of all inputs of channels, written in the transaction of their events (ADR 0005).
 
 Conversations say which thread belongs to which conversation of a channel, so that replies reach that thread. A
 conversation key is defined by its channel, such as team, channel and thread_ts. Unlike inbox rows, the rows of
@@ -23,9 +23,9 @@ _INSERT = InsertRow("inbox", ("channel", "key", "thread_id", "at", "fingerprint"
 
 @dataclass(frozen=True)
 class IdempotencyClaim:
-    """The dedup keys of one arrival on a channel. It is a duplicate if any of them was recorded before.
+    """The dedup keys of one input of a channel. It is a duplicate if any of them was recorded before.
 
-    `fingerprint` is a digest of the content, to detect a key that is reused for other content.
+    `fingerprint` is a hash of the content, to detect a key that is reused for other content.
     """
 
     channel: str
@@ -35,7 +35,7 @@ class IdempotencyClaim:
 
 @dataclass(frozen=True)
 class PreviousResult:
-    """The thread, the fingerprint and the reply recorded for the first arrival."""
+    """The thread, the fingerprint and the reply recorded when the input arrived for the first time."""
 
     thread_id: str
     fingerprint: str | None
@@ -97,7 +97,7 @@ def find_linked_thread(connection: Connection, channel: str, conversation_keys: 
 def link_free_keys(
     writes: WriteBatch, channel: str, conversation_keys: Sequence[str], thread_id: str, address: Address, at: datetime
 ) -> None:
-    """Link to a thread those of the keys that are linked to none: each is of one message to or from the address."""
+    """Link keys to a thread unless a thread has them. Each key is that of one message to or from the address."""
     row = {"channel": channel, "thread_id": thread_id, "address": address, "at": at}
     writes.add(_INSERT_FREE_KEY, (row | {"place": key} for key in dict.fromkeys(conversation_keys)))
 

@@ -1,4 +1,4 @@
-"""Lists of threads and requests: the names that may see a thread, and keyset pagination.
+"""Lists of threads and requests: the names (addresses and roles) that may see a thread, and keyset pagination.
 
 The names have one row each, so that a list reads only visible threads. A page begins after a position, without counting
 the rows before it.
@@ -31,7 +31,7 @@ def newest_first(
 _viewer = ThreadViewerRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 
 MAX_NAMED_THREADS = 2000
-"""A list for a viewer of at most this many threads reads them by id; other lists are read by age and filtered."""
+"""If a viewer may see at most this many threads, lists read them by id; otherwise they are read by age and filtered."""
 
 _INSERT = InsertRow("thread_viewer", ("thread_id", "name"))
 _DELETE = DeleteRow("thread_viewer", "thread_id = {thread_id} AND name = {name}")

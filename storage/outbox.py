@@ -1,4 +1,4 @@
-"""Outbox: messages to be sent. A row exists from the event that orders it to the event that records its delivery."""
+"""Outbox: messages to be sent. A row exists from the event that causes it to the event that records its delivery."""
 
 import json
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ _SELECT_PENDING = select(_outbox).where(_outbox.c.thread_id == bindparam("thread
 
 @dataclass(frozen=True)
 class OutboxMessage:
-    """One message to be sent, ordered at `created_at`.
+    """One message to be sent, inserted at `created_at`.
 
     `may_have_been_sent` is true if an earlier attempt may have delivered it.
     """
@@ -87,7 +87,7 @@ def _messages_from_rows(connection: Connection, rows: Iterable[Row[Any]]) -> lis
 
 
 def _load_effect(connection: Connection, row: Row[Any]) -> SendMessage | None:
-    """Return the stored message, or the one its thread's log orders if this build cannot read the row.
+    """Return the stored message, or the one that follows from its thread's log if this build cannot read the row.
 
     None if it cannot read the log either: the message stays for a build that can.
     """

@@ -16,7 +16,7 @@ _process = ProcessRow.__table__  # type: ignore[attr-defined]  # SQLModel does n
 
 @dataclass(frozen=True)
 class Process:
-    """One process. `queues` is empty if it takes no jobs."""
+    """One process. `queues` is empty if it takes no jobs; it runs `concurrency` jobs of each at once."""
 
     id: str
     role: str
@@ -82,7 +82,10 @@ class HeartbeatConnection:
         return cls(engine.execution_options(isolation_level="AUTOCOMMIT"))
 
     def record(self, process: Process, workers: Sequence[int], now: datetime) -> None:
-        """Record that the process and its workers are alive. Raises StoreUnavailable; the next call reconnects."""
+        """Record that the process and its Procrastinate workers, given by their ids, are alive.
+
+        Raises StoreUnavailable; the next call reconnects.
+        """
         try:
             with self.engine.connect() as connection:
                 if workers:

@@ -1,6 +1,6 @@
 """Raw inputs: arrivals that are stored before they are acknowledged, and processed afterwards (ADR 0032).
 
-An input is claimed in a commit of its own before each attempt. An attempt that its process did not survive has no end.
+An input is claimed in a commit of its own before each attempt. If the process dies meanwhile, the attempt has no end.
 Functions that end an attempt change nothing if another process has claimed the input since.
 """
 
@@ -20,8 +20,10 @@ from storage.database.tables import RawInputRow, UtcTime
 _input = RawInputRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 
 MAX_NAMED_INPUTS = 20
+"""Maximum number of quarantined inputs that `handrail doctor` names."""
 MAX_LISTED = 1000
 RECENT_PERIOD = timedelta(hours=1)
+"""Period in which the inputs of a group are counted, so that a channel can limit its replies to a sender."""
 MAX_INDEXED_LENGTH = 200
 """Characters of a key or a group name; longer ones do not fit into an index page of PostgreSQL, so they are hashed."""
 
@@ -75,7 +77,8 @@ class RecentInputs:
 class ClaimedInput:
     """An input that a process has begun to process.
 
-    `attempt` counts from 1. `unfinished_attempts` of those just before it had no end. `recent` counts its group.
+    `attempt` counts from 1. `unfinished_attempts` of those just before it had no end. `recent` counts the inputs of its
+    group that arrived in the RECENT_PERIOD before it.
     """
 
     stored: NewInput
@@ -112,7 +115,10 @@ class Quarantine(FrozenModel):
 
 @dataclass(frozen=True)
 class AttemptEnd:
-    """End of an attempt to process the input. With a reply it has the key that at most one reply of the channel has."""
+    """End of an attempt to process an input, which is now processed, ignored or quarantined (`state`).
+
+    A `reply` comes with a `reply_key`: a channel keeps only its first reply with each key.
+    """
 
     state: str
     reason: str

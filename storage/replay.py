@@ -58,8 +58,8 @@ class Replayer:
         page = events_after(connection, self.row.id, self.state.version, event_count) if event_count > 0 else []
         self.state = fold_readable(self.state, (event for _, event in page))
         if self.stored_state is not None:
-            behind = self.stored_state.version
-            self.stored_state = fold_readable(self.stored_state, (event for seq, event in page if seq > behind))
+            version = self.stored_state.version
+            self.stored_state = fold_readable(self.stored_state, (event for seq, event in page if seq > version))
         return len(page) < PAGE_SIZE
 
     def result(self) -> ReplayResult:
@@ -148,7 +148,7 @@ class ThreadScan(FrozenModel):
 
 
 class ServerScan(ThreadScan):
-    """Result of a scan by the server that has the database: threads that cannot continue, and quarantined inputs."""
+    """Result of a scan by the running server: threads that cannot continue, and quarantined inputs."""
 
     quarantine: Quarantine = Quarantine()
     contacts: Contacts = Contacts()

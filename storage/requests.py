@@ -1,4 +1,4 @@
-"""Requests: one row each, decided by one conditional update (ADR 0003)."""
+"""Requests: one row each, found by id or code (a short name to type), decided by one conditional update (ADR 0003)."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ def update_request(writes: WriteBatch, before: Request, after: Request) -> None:
 
 
 def _dump(request: Request) -> str:
-    """Return the JSON of the row, without empty optional fields; the log has them."""
+    """Return the JSON of the row, without empty fields that are empty by default: loading restores them."""
     empty = {name for name in _OPTIONAL if not getattr(request, name)}
     return request.model_dump_json(exclude=empty, exclude_none=True)
 

@@ -29,7 +29,7 @@ _SELECT_DUE = (
 )
 _SELECT_DUE_AFTER = _SELECT_DUE.where(
     (_thread.c.wake_at > bindparam("at"))
-    | ((_thread.c.wake_at == bindparam("at")) & (_thread.c.id > bindparam("behind")))
+    | ((_thread.c.wake_at == bindparam("at")) & (_thread.c.id > bindparam("after_id")))
 )
 _SELECT_UNFINISHED = select(_thread.c.id).where(_thread.c.unfinished)
 
@@ -60,7 +60,7 @@ class Backlog:
 
 
 def next_wake_at(connection: Connection, after: datetime | None = None) -> datetime | None:
-    """Return the earliest timer of all threads, or of those after `after`."""
+    """Return the time of the earliest timer of all threads, or of the earliest one after `after`."""
     if after is None:
         return connection.execute(_SELECT_NEXT).scalar()
     return connection.execute(_SELECT_NEXT_AFTER, {"after": after}).scalar()
@@ -71,7 +71,7 @@ def list_due_after(connection: Connection, now: datetime, after: DueThread | Non
     if after is None:
         rows = connection.execute(_SELECT_DUE, {"now": now, "limit": limit})
     else:
-        position = {"at": after.due_at, "behind": after.thread_id}
+        position = {"at": after.due_at, "after_id": after.thread_id}
         rows = connection.execute(_SELECT_DUE_AFTER, {"now": now, "limit": limit, **position})
     return [DueThread(row.wake_at, row.id) for row in rows]
 

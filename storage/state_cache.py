@@ -14,6 +14,8 @@ MAX_CACHE_BYTES = 64 * 2**20
 _MODEL_BYTES = 1_000
 """Size of a pydantic model without its texts; measured with tracemalloc, rounded up."""
 _STATE_BYTES = 4_000
+"""The same for a state without its parts."""
+_MAX_CHARACTER_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class _CacheEntry:
     @property
     def size_bytes(self) -> int:
         label_length = sum(map(len, chain.from_iterable(self.state.labels.items())))
-        return _STATE_BYTES + 4 * label_length + sum(self.part_sizes.values())
+        return _STATE_BYTES + _MAX_CHARACTER_BYTES * label_length + sum(self.part_sizes.values())
 
 
 @dataclass

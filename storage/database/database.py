@@ -43,7 +43,8 @@ class TransactionExecutor(Protocol):
 class Database:
     """An open database, accessed only by `transaction`, `read` and `commit_batch`.
 
-    `is_multi_process` tells whether other processes may write to it.
+    `is_multi_process` tells whether other processes may write to it. `on_rollback` is called after each rollback on
+    SQLite, to clear caches of uncommitted data; on PostgreSQL only committed data is cached.
     """
 
     url: str
@@ -147,7 +148,7 @@ def create_database_engine(url: str) -> Engine:
 
 
 MIN_FREE_BYTES = 16 * 1024 * 1024
-"""Maximum size of the WAL file before a checkpoint (`wal_autocheckpoint`): a commit may need this much space."""
+"""Size of SQLite's WAL file at a checkpoint (`wal_autocheckpoint`: 4000 pages of 4 KiB), which commits may need."""
 
 FreeBytesProbe = Callable[[Path], int]
 
@@ -158,7 +159,7 @@ def free_bytes(folder: Path) -> int:
 
 
 def check_accepts_writes(connection: Connection) -> None:
-    """Read from the database. Raises StoreUnavailable if it is read-only."""
+    """Raise StoreUnavailable if the database cannot be read or is read-only. Nothing is written."""
     read_revision_in(connection)
     query = "PRAGMA query_only" if connection.dialect.name == "sqlite" else "SHOW transaction_read_only"
     if connection.exec_driver_sql(query).scalar() in (1, "on"):

@@ -2,7 +2,7 @@
 
 The one statement is a common table expression that changes data (PostgreSQL manual, 7.8.4). It saves BEGIN, COMMIT and
 the waits between statements, during which the server would hold its locks. For an update of a thread, an event and a
-job it reads:
+job (inserted by `handrail_defer`, a function of the database) it reads:
 
     WITH
     found_0 AS (SELECT 1 FROM thread WHERE id = $1 AND version = $2 FOR NO KEY UPDATE),
@@ -39,9 +39,9 @@ ParameterKey = tuple[int, int, str]
 
 
 def can_execute_as_one(writes: WriteBatch) -> bool:
-    """Return whether the writes fit into one statement: few rows, and no write changes a row of another one.
+    """Return whether the writes fit into one statement: few rows, and no write reads or changes a row of another one.
 
-    All parts of one statement see the same snapshot.
+    All parts of one statement see the same snapshot: none sees the rows that another part writes.
     """
     statements = [write.statement for write in writes.statements]
     tables = Counter(s.table for s in statements if not isinstance(s, CallFunction))

@@ -93,15 +93,15 @@ class PostgresExecutor:
 def _run_with_retry(function: Callable[[], Any]) -> Any:
     try:
         return function()
-    except _RetryableConnectionLoss:
+    except _RetryableError:
         pass
     try:
         return function()
-    except _RetryableConnectionLoss as error:
+    except _RetryableError as error:
         raise error.cause from error
 
 
-class _RetryableConnectionLoss(Exception):
+class _RetryableError(Exception):
     """The connection was lost, or a deadlock or serialization failure occurred, before anything was committed."""
 
     def __init__(self, cause: exc.DBAPIError) -> None:
@@ -141,7 +141,7 @@ def _commit_in_one_statement(connection: Connection, writes: WriteBatch) -> None
         postgres_batch.execute_as_one(connection, writes)
     except exc.DBAPIError as error:
         if _is_serialization_failure(error):
-            raise _RetryableConnectionLoss(error) from error
+            raise _RetryableError(error) from error
         raise
 
 
@@ -150,7 +150,7 @@ def _run_before_commit(connection: Connection, function: TransactionFunction) ->
         return function(connection)
     except exc.DBAPIError as error:
         if error.connection_invalidated or _is_serialization_failure(error):
-            raise _RetryableConnectionLoss(error) from error
+            raise _RetryableError(error) from error
         raise
 
 

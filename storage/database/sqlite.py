@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from agents.core.errors import ConfigurationError
 
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "foreign_keys=ON", "wal_autocheckpoint=4000")
+"""`busy_timeout` is in milliseconds, `wal_autocheckpoint` in pages of 4 KiB."""
 
 
 def sqlite_engine(url: str) -> Engine:

@@ -36,7 +36,10 @@ _HAS_REPLY = text("reply_state = 'pending'")
 
 
 class ThreadRow(SQLModel, table=True):
-    """Projection of one thread: columns for lists and timers, and the folded state, which `replay` verifies."""
+    """Projection of one thread: columns for lists and timers, and the folded state, which `replay` verifies.
+
+    `unfinished` means that a process has something to do for the thread. `wake_at` is the time of its next timer.
+    """
 
     __tablename__ = "thread"
     __table_args__ = (
@@ -60,7 +63,10 @@ class ThreadRow(SQLModel, table=True):
 
 
 class EventRow(SQLModel, table=True):
-    """One event. The primary key prevents two writers from appending the same `seq`."""
+    """One event; `v` is the version of its type's fields.
+
+    `seq` counts from 1 in each thread. The primary key prevents two writers from appending the same one.
+    """
 
     __tablename__ = "event"
 
@@ -74,7 +80,7 @@ class EventRow(SQLModel, table=True):
 
 
 class RequestRow(SQLModel, table=True):
-    """One request. A code is never used twice."""
+    """One request. Its `code` is the short name that people type, and is never used twice."""
 
     __tablename__ = "request"
     __table_args__ = (Index("request_by_status", "status", "opened_at"), Index("request_by_age", "opened_at", "id"))
@@ -90,7 +96,7 @@ class RequestRow(SQLModel, table=True):
 class OutboxRow(SQLModel, table=True):
     """One message that no channel has sent yet. The row is deleted when the log records the delivery.
 
-    `version` is the thread's version when the message was ordered, since times may be equal.
+    `version` is the thread's version when the row was inserted. It orders messages of equal times.
     """
 
     __tablename__ = "outbox"
@@ -104,7 +110,7 @@ class OutboxRow(SQLModel, table=True):
 
 
 class InboxRow(SQLModel, table=True):
-    """One dedup key of something that came in, and the reply to it."""
+    """One dedup key of an input that arrived on a channel, and the reply to the input."""
 
     __tablename__ = "inbox"
 
@@ -119,7 +125,8 @@ class InboxRow(SQLModel, table=True):
 class ConversationRow(SQLModel, table=True):
     """The thread that is linked to a conversation of a channel. `place` holds the conversation key.
 
-    `address` is the other side of a single message with this key, and `at` the time of that message.
+    If the key is that of a single message, such as the Message-ID of a mail, `address` is its sender or recipient on
+    the other side, and `at` its time.
     """
 
     __tablename__ = "conversation"
@@ -134,8 +141,9 @@ class ConversationRow(SQLModel, table=True):
 class RawInputRow(SQLModel, table=True):
     """One input as it arrived, its processing, and the reply to it.
 
-    `unfinished_attempts` counts the last attempts that did not end. SQLite reads a column that comes after a long
-    `content` slowly, so the index by group has all columns that a count needs.
+    `key` identifies the input on its channel. Inputs of one group are processed one at a time. At most one reply of the
+    channel has a `reply_key`. `unfinished_attempts` counts the last attempts that did not end, as their process died.
+    SQLite reads a column that comes after a long `content` slowly, so the index by group has all columns for a count.
     """
 
     __tablename__ = "raw_input"
@@ -178,7 +186,7 @@ class ThreadViewerRow(SQLModel, table=True):
 
 
 class AnswerLinkRow(SQLModel, table=True):
-    """One link to the page of a request. `token_hash` is the SHA-256 of its token, which no row has."""
+    """One link to the page of a request. `token_hash` is the SHA-256 of its token, which is not stored."""
 
     __tablename__ = "answer_link"
     __table_args__ = (Index("answer_link_by_expiry", "expires_at"),)
@@ -244,7 +252,7 @@ class ProcessRow(SQLModel, table=True):
 
 
 class PauseRow(SQLModel, table=True):
-    """A rate limit that all processes respect, such as a model whose provider asked to wait."""
+    """A rate limit that all processes respect, such as that of a model. Paused threads are something else."""
 
     __tablename__ = "pause"
 

@@ -17,6 +17,7 @@ HEARTBEAT_TIMEOUT_SECONDS = 8.0
 With the interval, and a second until the job is fetched, another worker has it within 13 seconds.
 """
 _WORKER_RETENTION_SECONDS = 60.0
+"""Seconds without a heartbeat after which the row of a dead worker is deleted."""
 STALLED_AFTER_OBSERVATIONS = 3
 """Observations in a row of the same heartbeat after which a worker counts as stalled.
 

@@ -27,8 +27,9 @@ from storage.jobs.recovery import (
 
 POLL_INTERVAL_SECONDS: dict[Queue, float] = {"advance": 5.0, "deliver": 1.0, "timer": 1.0, "input": 1.0}
 """Seconds between two polls. Notifications may be lost, and scheduled jobs have none."""
-_CLEANUP_CRON = "17 * * * *"
+_CLEANUP_CRON = "17 * * * *"  # hourly
 _DISABLED_INTERVAL_SECONDS = 3600.0
+"""Interval of Procrastinate's loops that Handrail does not need: long enough to have no effect."""
 _CONNECT_TIMEOUT_SECONDS = 5.0
 _CANCEL_RETRY_SECONDS = 2.0
 """Seconds after which an idle worker task that did not stop is cancelled, and cancelled again."""
@@ -39,7 +40,7 @@ JobHandler = Callable[[RunningJob], Awaitable[None]]
 
 @dataclass(frozen=True)
 class QueueConfig:
-    """Handler and concurrency of each queue of this process, and the hourly cleanup."""
+    """Handler and concurrency (jobs at once) of each queue of this process, and the hourly cleanup of expired rows."""
 
     handlers: Mapping[Queue, JobHandler]
     concurrency: Mapping[Queue, int]

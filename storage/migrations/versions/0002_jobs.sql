@@ -33,7 +33,8 @@ BEGIN
 END;
 $$;
 
--- Raise an error if a statement changed no rows although it should have: the transaction is rolled back.
+-- Raise an error if a statement changed no rows although it should have: the transaction is rolled back. Only old
+-- versions of Handrail call this function.
 CREATE FUNCTION handrail_found(rows bigint, number integer) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF rows = 0 THEN
@@ -42,6 +43,7 @@ BEGIN
 END;
 $$;
 
+-- Notify the workers of a queue ("ring") that a job may be fetched.
 CREATE FUNCTION handrail_ring() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_notify(

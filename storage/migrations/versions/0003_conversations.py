@@ -1,4 +1,4 @@
-"""Link conversations to threads; store the requester of a thread and the version of an outbox message."""
+"""Link conversations to threads; store a thread's requester and its version when an outbox message was inserted."""
 
 import sqlalchemy as sa
 from alembic import op

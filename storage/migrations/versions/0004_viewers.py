@@ -8,6 +8,7 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
+# `words` is the text or the changed arguments of an answer: only an answer with words makes its author a requester.
 _VIEWERS = """
 INSERT INTO thread_viewer (thread_id, name)
 SELECT thread_id, actor FROM event

@@ -1,4 +1,7 @@
-"""Create the table of stored inputs; store the address and the time of a message with its conversation key."""
+"""Create the table of raw inputs, such as mails, which are stored before they are processed.
+
+Store the address and the time of a message with its conversation key.
+"""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Store the links in messages to the pages of requests."""
+"""Create the table of answer links: links in messages to the page on which a request can be answered."""
 
 import sqlalchemy as sa
 from alembic import op
