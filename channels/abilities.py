@@ -19,7 +19,7 @@ class ReplyStream(Protocol):
         ...
 
     async def finish(self) -> Receipt | None:
-        """Stop showing updates and return the receipt of the shown message, which the final one replaces.
+        """Stop showing updates and return the receipt of the shown message, by which the final one replaces it.
 
         Return None if nothing was shown.
         """

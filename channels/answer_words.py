@@ -59,9 +59,11 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
 """Verbs by their words. The words are case-folded; accents count."""
 
 CODE = re.compile(r"[2-9A-HJKMNP-TV-Z]{5}", re.ASCII | re.IGNORECASE)
-"""Code of a request in upper or lower case: five characters of REQUEST_CODE_ALPHABET."""
+"""Code of a request in upper or lower case: five letters and digits, without those that look alike (0, 1, I, L, O)
+and U."""
 
 _INVISIBLE_MARKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
+"""Characters that take no space although they are marks or letters in Unicode."""
 _FIRST_VARIATION_SELECTOR, _LAST_VARIATION_SELECTOR = "\ufe00", "\ufe0f"
 _CHOICE_NUMBER = re.compile(r"#?([0-9]{1,3})[.)]?", re.ASCII)
 _NAME = re.compile(r"[^\W\d]\w*")

@@ -163,7 +163,7 @@ class Receiver(Protocol):
         ...
 
     async def edit_message(self, edit: InboundEdit) -> None:
-        """Record the edit or deletion of an earlier message; those without effect are ignored."""
+        """Record the edit or deletion of an earlier message; one that changes nothing is ignored."""
         ...
 
     async def answer(self, answer: InboundAnswer) -> AnswerResult:

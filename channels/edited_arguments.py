@@ -28,7 +28,7 @@ def merge_arguments(
 
 
 def _convert(name: str, text: str, value_schema: Any, schema: Mapping[str, Any]) -> Any:
-    """Return the text, or the JSON value that it is if the schema allows no text."""
+    """Return the text, or the JSON value that it represents if the schema allows no text."""
     if "string" in _types(value_schema, schema):
         return text
     try:

@@ -52,8 +52,9 @@ class InboundMessage:
     """A message for the thread with this id, or the one of its conversation, or a new one if it `may_open` one.
 
     `conversation_keys` identify the conversation; a thread linked to any of them is its thread. `is_first` means that
-    the message starts its conversation, so that no search is needed. If it `may_name_agent`, a text that begins with
-    the name of an agent and a colon opens a thread with that agent. Replies go to `reply_to`, by default to the source.
+    the message starts its conversation, so that no search is needed. A new thread is with `agent`, None for the
+    default agent; if the message `may_name_agent`, a text that begins with the name of an agent and a colon opens a
+    thread with that one. Replies go to `reply_to`, by default to the source.
     `ref` is the channel's id of the message. With an `author` the text is the words of that author, forwarded by the
     sender. The content of `file_names` is not read. `title` is a short description, such as the subject of a mail.
     `linked_keys` are the conversation keys to link to the message's thread; None means `conversation_keys`, if it opens
@@ -98,7 +99,9 @@ class InboundEdit:
 
 @dataclass(frozen=True)
 class InboundAnswer:
-    """An answer to a request, named by its id or code. `shown_digest` is the digest of the call the sender saw.
+    """An answer to a request, named by its id or code. `shown_digest` is the hash of the exact content that was shown.
+
+    `assurance` says how certain it is who answered.
 
     `was_shown` means that the channel has proof that the request was shown to the sender, such as a signed button.
     Without it the sender must be allowed to see the request.
@@ -138,7 +141,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Posted:
-    """Result of a message. `refusal` is set when the sender should hear why; a duplicate has none."""
+    """Result of a message. `refusal` is set if the sender should read the reason; a duplicate has none."""
 
     outcome: Literal["opened", "posted", "duplicate", "ignored", "refused"]
     thread_id: str | None = None

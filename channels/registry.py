@@ -24,6 +24,7 @@ The module may have an `ADDRESS_FORMAT`; without one its addresses have the name
 """
 
 RESERVED_SCHEMES = frozenset({"agent", "person", "role", "system"})
+"""Schemes of addresses that belong to no channel."""
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ class ThreadContext:
 
 @dataclass(frozen=True)
 class InputReply:
-    """Reply to an input, in no thread's log. It is dropped if another reply of the channel had its `limit_key`."""
+    """Reply to an input, in no thread's log. Only the first reply of the channel with each `limit_key` is sent."""
 
     to: Address
     text: str

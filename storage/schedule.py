@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, func, select, text
 
-from storage.database.tables import PauseRow, ThreadRow, UtcTime
+from storage.database.tables import RateLimitRow, ThreadRow, UtcTime
 
 _thread = ThreadRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 
@@ -108,7 +108,7 @@ def thread_versions(connection: Connection, thread_ids: Sequence[str]) -> dict[s
     return {row.id: row.version for row in connection.execute(query)}
 
 
-_pause = PauseRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
+_pause = RateLimitRow.__table__  # type: ignore[attr-defined]  # SQLModel does not declare the table it makes
 
 _UPSERT = text(
     "INSERT INTO pause (name, until) VALUES (:name, :until) "

@@ -40,7 +40,8 @@ def split_action_id(action_id: str, value: str | None) -> tuple[str, int | None]
 class ModalContext:
     """Card from which a modal was opened. It is kept in `private_metadata`: a submission does not name a message.
 
-    `signed_value` is the signed value of the card's buttons. `page` is the index of the card's page that is shown next.
+    `signed_value`, the value of the card's buttons, names the request and is signed by Handrail. `page` is the index of
+    the card's page that is shown next.
     """
 
     signed_value: str

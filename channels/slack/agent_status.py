@@ -20,6 +20,7 @@ MIN_INTERVAL_SECONDS = 1.0
 """Interval between two threads that begin to show a status: Slack permits about 50 changes per minute."""
 
 MAX_ATTEMPTS = 5
+"""Failed calls after which a status is given up."""
 _RETRY_DELAY_SECONDS = 5.0
 _PROCESSING = "processing"
 _SESSION_STATUSES: dict[IdleReason, str] = {"waiting": "suspended", "done": "active", "cancelled": "closed"}
@@ -54,7 +55,7 @@ class StatusUpdater:
     client: SlackClient
     monotonic: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
-    _next_start_at: float = -1e9
+    _next_start_at: float = -1e9  # before any time of a monotonic clock
     _threads: dict[Destination, _ThreadStatus] = field(default_factory=dict)
     _unsupported: set[tuple[str, str]] = field(default_factory=set)
 

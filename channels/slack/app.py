@@ -47,7 +47,7 @@ def decode_http(body: bytes, content_type: str) -> Mapping[str, Any]:
 
 
 def decode_envelope(payload: Any) -> Mapping[str, Any]:
-    """Decode the payload of an envelope. Raises InvalidInput.
+    """Decode the payload of a Socket Mode envelope. Raises InvalidInput.
 
     The SDK's JSON parser accepts lone surrogates, which the HTTP endpoint rejects: the payload is parsed again, so that
     both transports accept the same.

@@ -120,7 +120,7 @@ def _context_text(text: str) -> Block:
     return plain_text(truncate(escape_hidden_characters(text), _MAX_CONTEXT_LENGTH))
 
 
-_MAX_LENGTH = 1000
+_MAX_DESCRIPTION_LENGTH = 1000
 
 
 def describe_user(overview: SlackOverview) -> str:
@@ -134,7 +134,7 @@ def describe_user(overview: SlackOverview) -> str:
     roles = ", ".join(map(escape_hidden_characters, overview.person.roles))
     name, key = escape_hidden_characters(overview.person.name), escape_hidden_characters(overview.person.key)
     roles_text = f"with the roles {roles}" if roles else "without a role"
-    return truncate(f"You are {name} ({key}), {roles_text}.", _MAX_LENGTH)
+    return truncate(f"You are {name} ({key}), {roles_text}.", _MAX_DESCRIPTION_LENGTH)
 
 
 MAX_PROMPTS = 4
@@ -162,9 +162,10 @@ def render_app_home(overview: SlackOverview) -> View:
     return {"type": "home", "blocks": blocks}
 
 
-MAX_ITEMS = 13
+MAX_LOADED_ROWS = MAX_ROWS + 1
 """Rows of each kind: one more than is shown, so that the overview can say that there are more."""
 EPOCH = datetime.fromtimestamp(0, UTC)
+"""Shown as the last change of a thread whose log cannot be read and has no times."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ class OverviewQuery:
         self, user_address: Address, bot: BotIdentity, receiver: Receiver, *, has_links: bool = False
     ) -> SlackOverview:
         """Return the overview of one user. `has_links` adds permalinks, with one call to Slack per row."""
-        found = await receiver.overview(create_sender(user_address, bot), MAX_ITEMS)
+        found = await receiver.overview(create_sender(user_address, bot), MAX_LOADED_ROWS)
         pending = [await self._pending_request(request, has_links=has_links) for request in found.requests]
         rows = [await self._to_thread_row(thread, has_links=has_links) for thread in found.threads]
         return SlackOverview(user_address, found.person, tuple(pending), tuple(rows))

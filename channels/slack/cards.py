@@ -45,6 +45,7 @@ _RESERVED_LENGTH = 200
 _MAX_VALUE_LENGTH = 1000
 _MAX_CONTEXT_LENGTH = 1000
 _MAX_BODY_LENGTH = 9000
+"""Characters of a value in a truncated card, of a text in the small print, and of all sections of a card."""
 _HEADINGS = {"approval": "Approval needed", "question": "A question"}
 
 

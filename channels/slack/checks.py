@@ -1,6 +1,6 @@
 """Checks of `handrail doctor` for Slack: its settings, how events arrive, and the app itself.
 
-Slack's API is asked for the app's tokens, their scopes, and the app's configuration.
+The checks ask Slack's API whether the app's tokens work, which scopes they have, and how the app is configured.
 """
 
 import asyncio
@@ -56,7 +56,6 @@ def _check_request_url(public_url: str) -> Finding:
     return Finding(name=_CHECK_NAME, state="ok", message=message)
 
 
-_CHECK_NAME = "slack"
 _APP_TOKEN_PATTERN = re.compile(r"xapp-[0-9]+-(?P<app>A[A-Z0-9]+)-.+", re.ASCII)
 _OAUTH_PAGE = "OAuth & Permissions"
 _CONFIG_ADVICE = "set SLACK_CONFIG_TOKEN to an app configuration token, from the bottom of https://api.slack.com/apps"

@@ -1,4 +1,4 @@
-"""Client of Slack's Web API. Each call is made once; the outbox decides about retries.
+"""Client of Slack's Web API. Each call is made once; its caller, such as the outbox dispatcher, decides about retries.
 
 The SDK's retry handlers are disabled: they retry after a lost connection and so could post a message twice.
 """
@@ -141,7 +141,7 @@ class SlackClient:
             self._session = None
 
     def _is_file_server(self, url: str) -> bool:
-        """Return whether the URL belongs to a file server of Slack, or to the server of SLACK_API_URL."""
+        """Return whether the URL belongs to a file server of Slack, or to the server of SLACK_API_URL, as in tests."""
         api, target = urlsplit(self.base_url), urlsplit(url)
         if target.scheme == "https" and (target.hostname or "").endswith(_FILE_SERVERS):
             return True

@@ -24,6 +24,7 @@ _NOT_EDITABLE_CODES = frozenset(
     {"cant_update_message", "edit_window_closed", "message_not_found", "streaming_state_conflict"}
 )
 _LONG_RETRY_SECONDS = 60.0
+"""Time before the next attempt after `message_limit_exceeded`, a limit of the whole workspace."""
 
 
 class ContentRejected(Permanent):

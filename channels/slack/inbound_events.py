@@ -204,6 +204,7 @@ def identity_aliases(by: Address, *teams: str) -> tuple[Address, ...]:
 
 
 CHANNEL = "slack"
+"""Name of this channel in arrivals, for which deduplication keys are unique."""
 
 
 class ThreadEvent(Protocol):
@@ -223,7 +224,7 @@ def create_sender(user_address: Address, bot: BotIdentity) -> Sender:
 
 
 def create_arrival(event: ThreadEvent, by: Address, at: datetime, bot: BotIdentity) -> Arrival:
-    """Return how an event of this user arrived."""
+    """Return the sender, channel and time of an event of this user."""
     return Arrival(CHANNEL, event.dedup_keys, create_sender(by, bot), event.thread_ref.address, at)
 
 

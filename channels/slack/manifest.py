@@ -121,6 +121,8 @@ def _is_local(host: str) -> bool:
 
 CHECK_NAME = "slack manifest"
 
+# Paths of settings in the manifest, and the page of the Slack app on which each is changed. `_LISTS` also has the field
+# that names an entry (empty if the entry is a string), and a noun.
 _SWITCHES = (
     ("settings.socket_mode_enabled", "Socket Mode"),
     ("settings.interactivity.is_enabled", "Interactivity & Shortcuts"),

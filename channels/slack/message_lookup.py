@@ -12,6 +12,7 @@ LOOKUP_WINDOW = timedelta(days=2)
 
 MAX_PAGES = 20
 PAGE_SIZE = 100
+"""Messages per page."""
 EVENT_TYPE = "handrail_message"
 
 FILE = -1

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 _MAX_DEPTH = 12
+"""Nesting of blocks beyond which text is left out."""
 _MENTION_MARK = "\x00"
 """Marks both ends of a mention until the complete text is extracted. In Slack's own text it is replaced by U+FFFD."""
 
 _MENTION = re.compile(r"\x00@([^\x00|]*)[|]([^\x00]*)\x00")
 _PHONE_NUMBER = re.compile(r"[+0-9(][0-9 ().-]{0,40}", re.ASCII)
+# Prefix and field of the text of each rich text element; all others have `text`.
 _ELEMENT_FIELDS = {
     "channel": ("#", "channel_id"),
     "usergroup": ("@", "usergroup_id"),

@@ -33,6 +33,7 @@ _MAX_TITLE_LENGTH = 24
 _MAX_CARD_TITLE_LENGTH = 9000
 _MAX_HINT_LENGTH = 2000
 _MAX_SINGLE_LINE_LENGTH = 80
+"""Characters up to which a text gets a field of one line. `_MAX_TITLE_LENGTH` and `_MAX_HINT_LENGTH` are Slack's."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from channels.slack.message_text import extract_text, get_objects, get_text, mrk
 MAX_QUOTES = 5
 _MAX_AUTHOR_LENGTH = 100
 _MAX_DEPTH = 3
+"""Nesting of forwarded messages beyond which quotes are left out."""
 _UNFURL_FIELDS = ("from_url", "original_url", "app_unfurl_url")
 """Fields that only link previews have: their text was not written by a person."""
 

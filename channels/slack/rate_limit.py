@@ -42,7 +42,10 @@ class _Queue:
 
 @dataclass
 class RateLimiter:
-    """Rate limiter with one queue per key. `monotonic` and `sleep` are in seconds."""
+    """Rate limiter with one queue per key: the id of a channel, or `CHANNEL:TS` of a message that is updated.
+
+    `monotonic` and `sleep` are in seconds.
+    """
 
     monotonic: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]

@@ -30,6 +30,7 @@ MAX_SHOWN_LENGTH = 11_000
 """Characters that are shown while a reply is written; the final message has the rest."""
 
 _STREAM_KEY = "draft"
+"""Key in the metadata of a message that shows an unfinished reply; that of a final message is its outbox key."""
 
 
 class StreamTransport(Protocol):
@@ -92,7 +93,10 @@ def _message_arguments(text: str) -> dict[str, Any]:
 
 @dataclass
 class SlackReplyStream:
-    """Reply stream on Slack. It uses the first transport until that fails permanently, and then the next one."""
+    """Reply stream on Slack. It uses the first transport until that fails permanently, and then the next one.
+
+    `acquire` waits until the rate limiter allows a message. A stream that a person stopped `_is_kept`: it stays shown.
+    """
 
     client: SlackClient
     destination: Destination

@@ -57,7 +57,7 @@ def _is_signed(signed: bytes, signature: str, secret: str) -> bool:
 
 @dataclass(frozen=True)
 class ButtonValue:
-    """Content of a button's value: a request, and the digest of the request's card when it was rendered."""
+    """Content of a button's value: a request, and the hash of its exact content when the card was rendered."""
 
     request_id: str
     digest: str

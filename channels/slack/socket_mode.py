@@ -1,4 +1,4 @@
-"""Socket Mode: Slack delivers payloads over a WebSocket that the app opens.
+"""Socket Mode: Slack delivers payloads over a WebSocket that the app opens, each in an envelope to be acknowledged.
 
 A runner keeps a connection open, and opens another one if the SDK fails to renew it.
 Source: docs.slack.dev/apis/events-api/using-socket-mode.

@@ -1,4 +1,4 @@
-"""Terminal channel: terminals read the log of a running server. It needs no account and is the template for others."""
+"""Terminal channel: terminals read the log of a running server. It needs no account and is a template for new ones."""
 
 from dataclasses import dataclass
 from typing import ClassVar

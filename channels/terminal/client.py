@@ -67,7 +67,7 @@ class ConnectionChange:
 
 
 class TerminalClient:
-    """Client of one server. It acts as `terminal:NAME` when the person's name is known.
+    """Client of one server. With a `name`, the key of a person in `handrail.toml`, it acts for that person.
 
     Every method raises a HandrailError with a message for the user.
     """
@@ -151,7 +151,9 @@ class TerminalClient:
         return _unwrap(response)
 
     async def follow(self, thread_id: str, after: int = 0) -> AsyncIterator[LoggedEvent | ConnectionChange]:
-        """Yield the thread's events after `after`, each once, without end. Reconnect when the connection is lost.
+        """Yield the thread's events with a `seq` above `after`, each once, without end.
+
+        Reconnect when the connection is lost.
 
         Raises the error of a rejected request, such as ThreadNotFound.
         """

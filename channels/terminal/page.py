@@ -25,10 +25,11 @@ from channels.terminal.views import (
 )
 
 MAX_STEPS = 50
-"""Number of latest steps on a page. `handrail threads events` shows the whole log."""
+"""Number of latest events on a page. `handrail threads events` shows the whole log."""
 
 _MESSAGE_EVENT_TYPES = ("MessageReceived", "MessageEdited", "ReplyChosen", "NoticeGiven")
-_STEP_TEXTS = {
+# Text after the name of the actor, for events without message text. All other events are left out.
+_EVENT_TEXTS = {
     "MessageDeleted": "deleted a message",
     "ToolCalled": "calls",
     "ToolSucceeded": "returned",
@@ -66,12 +67,12 @@ def thread_page(
         _header(thread, zone),
     ]
     parts += [card_view(request, zone) for request in requests]
-    steps = [event for event in events if event.type in _MESSAGE_EVENT_TYPES or event.type in _STEP_TEXTS]
-    if (earlier := len(steps) - MAX_STEPS) > 0:
+    shown = [event for event in events if event.type in _MESSAGE_EVENT_TYPES or event.type in _EVENT_TEXTS]
+    if (earlier := len(shown) - MAX_STEPS) > 0:
         parts.append(
-            info_view(f"{earlier} earlier steps are not shown; to see them: handrail threads events {thread.id}")
+            info_view(f"{earlier} earlier events are not shown; to see them: handrail threads events {thread.id}")
         )
-    return Group(*parts, "", _steps_table(steps[-MAX_STEPS:], zone))
+    return Group(*parts, "", _events_table(shown[-MAX_STEPS:], zone))
 
 
 def _header(thread: ApiThread, zone: tzinfo | None) -> Table:
@@ -115,21 +116,21 @@ def _format_spending(kind: str, spending: ApiSpending) -> str:
     return f"{kind.replace('_', ' ')} {spending.spent:,.4g}{limit}{unit}"
 
 
-def _steps_table(events: Sequence[LoggedEvent], zone: tzinfo | None) -> Table:
+def _events_table(events: Sequence[LoggedEvent], zone: tzinfo | None) -> Table:
     grid = Table.grid(padding=(0, 2))
     for event in events:
         at = datetime.fromisoformat(event.at).astimezone(zone)
-        grid.add_row(Text(f"{at:%m-%d %H:%M:%S}", style="dim"), _step_text(event))
+        grid.add_row(Text(f"{at:%m-%d %H:%M:%S}", style="dim"), _event_text(event))
     return grid
 
 
-def _step_text(event: LoggedEvent) -> Text:
+def _event_text(event: LoggedEvent) -> Text:
     actor = _describe_actor(event)
     if event.type in _MESSAGE_EVENT_TYPES:
         edited = " (edited)" if event.type == "MessageEdited" else ""
         style = "bold green" if event.type == "ReplyChosen" else "bold cyan"
         return Text.assemble((f"{actor}{edited}: ", style), escape_hidden_except_newlines(event.data.get("text") or ""))
-    return Text(" ".join(filter(None, (actor, _STEP_TEXTS[event.type], _step_summary(event)))), style="dim")
+    return Text(" ".join(filter(None, (actor, _EVENT_TEXTS[event.type], _event_summary(event)))), style="dim")
 
 
 def _describe_actor(event: LoggedEvent) -> str:
@@ -143,7 +144,7 @@ def _answer_data(event: LoggedEvent) -> Mapping[str, Any]:
     return event.data.get("answer") or {} if event.type == "RequestAnswered" else {}
 
 
-def _step_summary(event: LoggedEvent) -> str:
+def _event_summary(event: LoggedEvent) -> str:
     if event.type == "ToolCalled":
         arguments = (f"{name}={display_value(value)}" for name, value in (event.data.get("arguments") or {}).items())
         return " ".join(

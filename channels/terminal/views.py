@@ -46,7 +46,7 @@ class _ApiObject(BaseModel):
 
 
 class ApiAnswer(_ApiObject):
-    """An answer to a request. `reason` says why an answer did not count."""
+    """An answer to a request. `reason` says why it did not count; an edit that others must approve `is_proposal`."""
 
     by: str
     entered_by: str | None = None
@@ -77,7 +77,7 @@ class ApiCard(_ApiObject):
 
 
 class ApiRequest(_ApiObject):
-    """A request to people."""
+    """A request to people. `filled_in` names arguments that the tool set itself; `digest` is a hash of its content."""
 
     id: str
     code: str

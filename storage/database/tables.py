@@ -251,7 +251,7 @@ class ProcessRow(SQLModel, table=True):
     seen_at: datetime = _time_column()
 
 
-class PauseRow(SQLModel, table=True):
+class RateLimitRow(SQLModel, table=True):
     """A rate limit that all processes respect, such as that of a model. Paused threads are something else."""
 
     __tablename__ = "pause"

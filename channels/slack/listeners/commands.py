@@ -18,7 +18,7 @@ from agents.core.visible_text import escape_hidden_characters
 from channels.base import Runtime
 from channels.inbound import Arrival, InboundControl
 from channels.slack.app_home import (
-    MAX_ITEMS,
+    MAX_LOADED_ROWS,
     OverviewQuery,
     SlackOverview,
     describe_user,
@@ -137,7 +137,7 @@ async def _cancel(command: SlashCommand, requested_id: str, bot: BotIdentity, ru
     sender, source = create_sender(command.by, bot), Address(f"slack:{command.channel}")
     try:
         thread_id = requested_id or _only_active_thread(
-            [thread.state for thread in (await runtime.receiver.overview(sender, MAX_ITEMS)).threads]
+            [thread.state for thread in (await runtime.receiver.overview(sender, MAX_LOADED_ROWS)).threads]
         )
     except Permanent as error:
         return rejection_reply(str(error))

@@ -77,7 +77,10 @@ def _parse_submission(submission: ViewSubmission, interaction: CardInteraction, 
 def _parse_edit_submission(
     submission: ViewSubmission, interaction: CardInteraction, request: Request
 ) -> Json | ViewErrors:
-    """Return the fields of an edit, or of an approval if no argument was changed."""
+    """Return the fields of an edit, or of an approval if no argument was changed.
+
+    An unchanged argument that the tool has `filled_in` itself is left out, so that the tool fills it in again.
+    """
     before = request.arguments or {}
     after = parse_edit(interaction.argument_schema(request), before, submission.values)
     if isinstance(after, ViewErrors):

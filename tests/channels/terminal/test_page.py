@@ -80,7 +80,7 @@ def test_page_says_that_a_rejected_answer_does_not_count():
 def test_long_page_has_only_the_latest_steps():
     events = [make_event("ReplyChosen", {"text": f"reply {nth}."}, nth) for nth in range(MAX_STEPS + 7)]
     output = render(thread_page(make_thread(), events, [], UTC))
-    assert "7 earlier steps are not shown; to see them: handrail threads events thr_1" in output
+    assert "7 earlier events are not shown; to see them: handrail threads events thr_1" in output
     assert "reply 6." not in output
     assert "reply 7." in output
 
