@@ -52,12 +52,13 @@ class SendBudget:
 class Capabilities:
     """Features that a channel supports. `channels.text` renders messages as text for a channel without buttons.
 
-    `max_length` is in characters per message. `reply_instructions` are the commands with which a person answers a
-    request by text; `{code}` in them stands for the code of the request. `assurance` rates how well the channel
-    authenticates people. Sending is tried again for `retry_for_seconds`, without end if it is None. If at least
-    `digest_threshold` cards wait for one address, a DigestChannel sends them as one message; 0 means never. With
-    `has_answer_links` a card gets a link to a page where it can be answered. Messages beyond the `budget` of
-    a MeteredChannel are undeliverable; the limits of an address concern only reminders, notices and the like.
+    With `can_edit` a sent message can be replaced. `max_length` is in characters per message. `reply_instructions` are
+    the commands with which a person answers a request by text; `{code}` in them stands for the code of the request.
+    `assurance` rates how well the channel authenticates people. Sending is tried again for `retry_for_seconds`, without
+    end if it is None. If at least `digest_threshold` cards wait for one address, a DigestChannel sends them as one
+    message; 0 means never. With `has_answer_links` a card gets a link to a page where it can be answered. Messages
+    beyond the `budget` of a MeteredChannel are undeliverable; the limits of an address concern only reminders, notices
+    and the like.
     """
 
     has_buttons: bool = False

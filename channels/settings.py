@@ -171,7 +171,10 @@ class InstallationSettings(BaseModel):
     secret_key: SecretStr | None = Field(
         None,
         validate_default=True,
-        description="signs links, codes and buttons; empty: generated at the first start in .handrail/secret-key",
+        description=(
+            "signs buttons, links to requests and reply addresses; empty: generated at the first start in "
+            ".handrail/secret-key"
+        ),
         examples=["at-least-32-random-characters, as from: openssl rand -hex 32"],
     )
 
@@ -189,9 +192,12 @@ class InstallationSettings(BaseModel):
 
     @property
     def signing_key(self) -> bytes:
-        """Return the key that signs links, codes and buttons. Raises ConfigurationError without a secret key."""
+        """Return the key that signs what people send back: buttons, links and reply addresses.
+
+        Raises ConfigurationError without a secret key.
+        """
         if self.secret_key is None:
-            raise ConfigurationError("SECRET_KEY is missing: it signs links, codes and buttons")
+            raise ConfigurationError("SECRET_KEY is missing: it signs buttons, links to requests and reply addresses")
         return self.secret_key.get_secret_value().encode()
 
     @field_validator("secret_key")

@@ -178,7 +178,7 @@ def thread_to_row(state: ThreadState) -> dict[str, Any]:
 
 
 def projection(state: ThreadState) -> dict[str, Any]:
-    """Return the columns that are folded from the log."""
+    """Return the columns that events may change, except for the state itself."""
     return {
         "status": state.status,
         "version": state.version,

@@ -54,7 +54,7 @@ class InputGroup:
 
 @dataclass(frozen=True)
 class NewInput:
-    """An input to store. With `keeps_key` its key is kept for ever, not only for the usual time."""
+    """An input to store, or as it was stored. With `keeps_key` its key is kept for ever."""
 
     id: str
     key: str

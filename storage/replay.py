@@ -122,7 +122,7 @@ class AffectedThreads(FrozenModel):
 
 
 class ThreadScan(FrozenModel):
-    """Result of a scan.
+    """Result of a scan of the newest threads.
 
     The `causes` of `unreadable` say what cannot be read (an event type, or a row of a newer build); those of
     `without_agent` name the missing agents.

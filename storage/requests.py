@@ -21,10 +21,12 @@ _request = RequestRow.__table__  # type: ignore[attr-defined]  # SQLModel does n
 MAX_FOLDED_EVENTS = 1000
 """Maximum number of events folded for a request whose row cannot be read, since other transactions wait meanwhile."""
 
-_OPTIONAL = [name for name, field in Request.model_fields.items() if not field.is_required() and not field.default]
+_EMPTY_BY_DEFAULT = [
+    name for name, field in Request.model_fields.items() if not field.is_required() and not field.default
+]
 _INSERT = InsertRow("request", ("id", "code", "thread_id", "status", "opened_at", "data"))
 _SELECT = select(_request).where(
-    (_request.c.id == bindparam("named")) | (_request.c.code == bindparam("code", type_=_request.c.code.type))
+    (_request.c.id == bindparam("id")) | (_request.c.code == bindparam("code", type_=_request.c.code.type))
 )
 _UPDATE = UpdateRow("request", "status = {status}, data = {data}", "id = {id} AND status = {expected}")
 
@@ -55,13 +57,13 @@ def update_request(writes: WriteBatch, before: Request, after: Request) -> None:
 
 def _dump(request: Request) -> str:
     """Return the JSON of the row, without empty fields that are empty by default: loading restores them."""
-    empty = {name for name in _OPTIONAL if not getattr(request, name)}
+    empty = {name for name in _EMPTY_BY_DEFAULT if not getattr(request, name)}
     return request.model_dump_json(exclude=empty, exclude_none=True)
 
 
 def load_request(connection: Connection, id_or_code: str) -> Request:
     """Return the request with this id or code. Raises RequestNotFound."""
-    row = select_first(connection, _SELECT, {"named": id_or_code, "code": id_or_code.upper()})
+    row = select_first(connection, _SELECT, {"id": id_or_code, "code": id_or_code.upper()})
     if row is None:
         raise request_not_found(id_or_code)
     return _request_from_row(connection, row)

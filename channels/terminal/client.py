@@ -153,9 +153,7 @@ class TerminalClient:
     async def follow(self, thread_id: str, after: int = 0) -> AsyncIterator[LoggedEvent | ConnectionChange]:
         """Yield the thread's events with a `seq` above `after`, each once, without end.
 
-        Reconnect when the connection is lost.
-
-        Raises the error of a rejected request, such as ThreadNotFound.
+        Reconnect when the connection is lost. Raises the error of a rejected request, such as ThreadNotFound.
         """
         is_lost, delays = False, _retry_delays()
         while True:

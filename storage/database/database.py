@@ -167,7 +167,7 @@ def check_accepts_writes(connection: Connection) -> None:
 
 
 def check_disk_space(url: str, probe: FreeBytesProbe = free_bytes) -> None:
-    """Raise StoreUnavailable if a SQLite file is not writable, or its disk is full."""
+    """Raise StoreUnavailable if a SQLite file is not writable, or its disk has less than MIN_FREE_BYTES free."""
     if is_postgres(url):
         return
     path = sqlite_path(url)

@@ -43,7 +43,7 @@ _POSTGRES_MESSAGES = (
 
 
 def to_store_error(error: BaseException) -> BaseException:
-    """Return StoreUnavailable for an error of SQLAlchemy or the driver; any other error is returned as it is."""
+    """Return StoreUnavailable for an error of SQLAlchemy, which may wrap the driver's; return others as they are."""
     if isinstance(error, exc.TimeoutError):
         return StoreUnavailable("all connections to the database are in use: try again in a moment")
     if not isinstance(error, exc.SQLAlchemyError):

@@ -27,8 +27,9 @@ TransactionFunction = Callable[[Connection], Any]
 class PostgresExecutor:
     """Executes functions over a Connection, each in its own transaction, in an OS thread.
 
-    A function must be repeatable: it runs again, once, if the connection is lost before the commit. A connection lost
-    during the commit raises StoreUnavailable, since the outcome is unknown and the caller has to read it.
+    A function must be repeatable: it runs again, once, after a deadlock and if the connection is lost before the
+    commit. A connection lost during the commit raises StoreUnavailable, since the outcome is unknown and the caller has
+    to read it.
     """
 
     connections: ConnectionPool

@@ -46,7 +46,7 @@ class ConnectionPool:
 
     @contextmanager
     def acquire(self) -> Iterator[Connection]:
-        """Yield a connection; after an error return it to SQLAlchemy. Raises OperationalError if none is free."""
+        """Yield a connection; after an error return it to SQLAlchemy. Raises OperationalError if none can be opened."""
         connection = self._healthy_idle() or self.engine.connect()
         try:
             yield connection

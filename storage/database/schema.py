@@ -20,7 +20,7 @@ def read_revision(engine: Engine) -> str | None:
 
 
 def read_revision_in(connection: Connection) -> str | None:
-    """Return the revision of a database, within a transaction."""
+    """Return the revision of a database, read on an open connection."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

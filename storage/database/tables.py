@@ -32,7 +32,7 @@ def _time_column(*, nullable: bool = False, **options: Any) -> Any:
 
 _HAS_WAKE_TIME = text("wake_at IS NOT NULL")
 _IS_UNFINISHED = text("unfinished")
-_HAS_REPLY = text("reply_state = 'pending'")
+_HAS_PENDING_REPLY = text("reply_state = 'pending'")
 
 
 class ThreadRow(SQLModel, table=True):
@@ -152,14 +152,16 @@ class RawInputRow(SQLModel, table=True):
         UniqueConstraint("channel", "reply_key", name="raw_input_reply_key"),
         Index("raw_input_by_group", "channel", "group_name", "received_at", "id", "has_wrong_code"),
         Index("raw_input_by_state", "state", "received_at"),
-        Index("raw_input_by_reply", "finished_at", sqlite_where=_HAS_REPLY, postgresql_where=_HAS_REPLY),
+        Index(
+            "raw_input_by_reply", "finished_at", sqlite_where=_HAS_PENDING_REPLY, postgresql_where=_HAS_PENDING_REPLY
+        ),
     )
 
     id: str = Field(primary_key=True)
     channel: str
     key: str
     group_name: str
-    details: str = Field(sa_column=Column("metadata", Text, nullable=False))
+    details: str = Field(sa_column=Column("metadata", Text, nullable=False))  # SQLModel reserves the name `metadata`
     received_at: datetime = _time_column()
     state: str
     attempts: int

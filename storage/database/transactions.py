@@ -85,6 +85,7 @@ class WriteBatch:
 
 
 BatchFunction = Callable[[Connection, WriteBatch], T]
+"""Reads from the connection, and adds its writes to the batch instead of executing them."""
 BatchExecutor = Callable[[Connection, WriteBatch], None]
 
 

@@ -20,6 +20,7 @@ _OWNED_JOB_SQL = """FROM (
 ) AS owned"""
 """Selects the job only while it is this worker's: each fetch increases `attempts`, so a former owner matches no row."""
 _FINISH = "SELECT handrail_end(%(job_id)s, %(attempts)s, %(status)s)"
+"""Deletes the job under the same condition, by a function that migration 0002 creates."""
 _RETRY = f"SELECT procrastinate_retry_job_v2(id, %(retry_at)s, %(priority)s, %(queue)s, %(lock)s) {_OWNED_JOB_SQL}"
 
 RESUMED_JOB_PRIORITY = 1000

@@ -1,4 +1,4 @@
-"""The job queues. Jobs are deferred in the transaction of their cause, and end in the commit of their last event.
+"""The job queues. Jobs are deferred (enqueued) in the transaction of their cause, and end with their last event.
 
 Operators see statistics of the queues, and jobs whose worker is gone.
 """

@@ -11,7 +11,7 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 
-_HAS_REPLY = sa.text("reply_state = 'pending'")
+_HAS_PENDING_REPLY = sa.text("reply_state = 'pending'")
 
 
 def upgrade() -> None:
@@ -41,7 +41,11 @@ def upgrade() -> None:
     op.create_index("raw_input_by_group", "raw_input", ["channel", "group_name", "received_at"])
     op.create_index("raw_input_by_state", "raw_input", ["state", "received_at"])
     op.create_index(
-        "raw_input_by_reply", "raw_input", ["finished_at"], sqlite_where=_HAS_REPLY, postgresql_where=_HAS_REPLY
+        "raw_input_by_reply",
+        "raw_input",
+        ["finished_at"],
+        sqlite_where=_HAS_PENDING_REPLY,
+        postgresql_where=_HAS_PENDING_REPLY,
     )
 
 
