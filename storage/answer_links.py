@@ -83,7 +83,7 @@ def find_link(connection: Connection, token_hash: str) -> AnswerLink | None:
     return AnswerLink(**{**row, **typed, "assurance": Assurance(row["assurance"])})
 
 
-def count_code(connection: Connection, token_hash: str, *, is_right: bool) -> bool:
+def record_code_attempt(connection: Connection, token_hash: str, *, is_right: bool) -> bool:
     """Count a typed request code if it is wrong. Return False if the link is used or locked: it accepts no code then.
 
     It is one statement, so that no more than MAX_FAILED_CODES guesses count, however many arrive at the same time.

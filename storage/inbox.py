@@ -102,7 +102,7 @@ def link_free_keys(
     writes.add(_INSERT_FREE_KEY, (row | {"place": key} for key in dict.fromkeys(conversation_keys)))
 
 
-def list_keys(connection: Connection, channel: str, thread_id: str, address: Address) -> tuple[str, ...]:
+def list_message_keys(connection: Connection, channel: str, thread_id: str, address: Address) -> tuple[str, ...]:
     """Return the keys of the messages to or from the address in this thread, the oldest first."""
     query = select(_conversation.c.place).where(
         _conversation.c.thread_id == thread_id,

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Connection, Select, exists, select, tuple_
 
 from agents.core.errors import VersionConflict
-from agents.core.rights import Viewer, audience_names
+from agents.core.rights import Viewer, audience_addresses
 from agents.core.state import ThreadState
 from storage.database.tables import DeleteRow, InsertRow, ThreadViewerRow
 from storage.database.transactions import WriteBatch
@@ -41,7 +41,7 @@ def write_viewers(writes: WriteBatch, before: ThreadState, after: ThreadState) -
     """Insert the names that may see the thread from now on, and delete those that no longer may."""
     if _viewer_fields(before) == _viewer_fields(after):
         return
-    known, now = audience_names(before), audience_names(after)
+    known, now = audience_addresses(before), audience_addresses(after)
     deleted = ({"thread_id": after.thread_id, "name": name} for name in sorted(known - now))
     added = ({"thread_id": after.thread_id, "name": name} for name in sorted(now - known))
     writes.add(_DELETE, deleted)

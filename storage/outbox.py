@@ -56,14 +56,14 @@ def remove(writes: WriteBatch, thread_id: str, keys: Iterable[str]) -> None:
     writes.add(_DELETE, ({"thread_id": thread_id, "key": key} for key in keys))
 
 
-def list_pending_for(connection: Connection, thread_id: str, address: Address) -> list[OutboxMessage]:
+def list_pending_of_thread(connection: Connection, thread_id: str, address: Address) -> list[OutboxMessage]:
     """Return a thread's messages for one address: updates of earlier messages first, then oldest first."""
     rows = connection.execute(_SELECT_PENDING, {"thread": thread_id})
     messages = [message for message in _messages_from_rows(connection, rows.all()) if message.effect.to == address]
     return sorted(messages, key=lambda message: message.effect.replaces is None)
 
 
-def list_pending_to(connection: Connection, address: Address, limit: int) -> list[OutboxMessage]:
+def list_pending_of_address(connection: Connection, address: Address, limit: int) -> list[OutboxMessage]:
     """Return the oldest `limit` messages of all threads for one address, oldest first."""
     named = _outbox.c.message.contains(f'"to":{json.dumps(address, ensure_ascii=False)}', autoescape=True)
     rows = connection.execute(select(_outbox).where(named).order_by(*_ORDER).limit(limit))

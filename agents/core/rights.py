@@ -31,7 +31,7 @@ def to_viewer(caller: Address, people: People, *, source: Address | None = None,
     return Viewer(names=frozenset(names), is_admin=is_admin or person.has_role("admin"))
 
 
-def audience_names(state: ThreadState) -> frozenset[str]:
+def audience_addresses(state: ThreadState) -> frozenset[str]:
     """Return the addresses that may access a thread: requesters, deciders and its conversation (`origin`)."""
     return (
         frozenset({*state.requesters, *state.deciders, state.origin}) if state.version else frozenset()
@@ -40,7 +40,7 @@ def audience_names(state: ThreadState) -> frozenset[str]:
 
 def may_view(state: ThreadState, viewer: Viewer) -> bool:
     """Return whether the viewer may read the thread, write in it and control it."""
-    return viewer.is_admin or not viewer.names.isdisjoint(audience_names(state))
+    return viewer.is_admin or not viewer.names.isdisjoint(audience_addresses(state))
 
 
 def thread_not_found(thread_id: str) -> ThreadNotFound:

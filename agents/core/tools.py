@@ -42,7 +42,7 @@ CheckFunction = Callable[..., ToolResult | Awaitable[ToolResult | None] | None]
 
 
 @dataclass(frozen=True)
-class ConditionCheck:
+class RuleValueCheck:
     """Annotation of a parameter that checks the values with which policy rules (their `when`) compare the argument.
 
     `check` raises ToolError, with advice, when a prepared call can never have the value. It is not needed for what a

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from agents.core.messages import Assurance
 from agents.core.policy import ApprovalTerms
-from agents.core.tools import ConditionCheck, ToolContext, ToolResult, tool
+from agents.core.tools import RuleValueCheck, ToolContext, ToolResult, tool
 from agents.deploy.deployment import (
     PlanDeployment,
     apply_deployment,
@@ -58,9 +58,9 @@ Limit = Annotated[int, Field(description=f"how many, 1 to {MAX_LISTED}")]
 # Arguments that the tool's `prepare` function fills in, so that people approve exact commits.
 _PREPARED_DESCRIPTION = "leave empty: filled in before the approval"
 PreparedText = Annotated[str, Field(description=_PREPARED_DESCRIPTION)]
-# A ConditionCheck checks the values that policy rules in handrail.toml compare with the argument.
-PreparedCommit = Annotated[str, Field(description=_PREPARED_DESCRIPTION), ConditionCheck(check_commit_rule_value)]
-PreparedReplaces = Annotated[str, Field(description=_PREPARED_DESCRIPTION), ConditionCheck(check_replaces_rule_value)]
+# A RuleValueCheck checks the values that policy rules in handrail.toml compare with the argument.
+PreparedCommit = Annotated[str, Field(description=_PREPARED_DESCRIPTION), RuleValueCheck(check_commit_rule_value)]
+PreparedReplaces = Annotated[str, Field(description=_PREPARED_DESCRIPTION), RuleValueCheck(check_replaces_rule_value)]
 
 
 @tool(effect="read", timeout=TOOL_TIMEOUT_SECONDS)

@@ -22,7 +22,7 @@ from agents.core.values import Address
 from bot.delivery.card_adaptation import CardAdapter
 from channels.base import Channel, DigestChannel
 from storage.database.database import Database
-from storage.outbox import OutboxMessage, list_pending_to
+from storage.outbox import OutboxMessage, list_pending_of_address
 from storage.requests import list_requests
 from storage.schedule import block_until, blocked_until
 
@@ -113,7 +113,7 @@ def _messages_of(digest: Digest) -> Iterator[tuple[str, str, Message]]:
 
 def _find_cards(connection: Connection, to: Address, now: datetime) -> tuple[Digest, datetime | None]:
     """Return the cards that could be in a digest now, and the time before which there must be none."""
-    pending = tuple(_cards_in_order(list_pending_to(connection, to, _MAX_CANDIDATES)))[:MAX_DIGEST_CARDS]
+    pending = tuple(_cards_in_order(list_pending_of_address(connection, to, _MAX_CANDIDATES)))[:MAX_DIGEST_CARDS]
     requests = list_requests(connection, status="open", thread_id=None, before=None, limit=_MAX_CANDIDATES)
     shown = _recently_shown(reversed(requests), to, now - DIGEST_INTERVAL)
     pending_ids = {message.effect.request_id for message in pending}

@@ -33,7 +33,7 @@ from bot.services.retry import Repeater
 from channels.base import Channel, DigestChannel, ThreadAwareChannel
 from channels.stored_input import ThreadContext
 from storage.database.transactions import WriteBatch
-from storage.inbox import link_conversation, link_free_keys, list_keys
+from storage.inbox import link_conversation, link_free_keys, list_message_keys
 from storage.outbox import OutboxMessage
 from storage.sent_messages import SentRecord, record_sent
 
@@ -169,7 +169,7 @@ class MessageSender:
             return channel
         thread_id, to = outbox_message.thread_id, outbox_message.effect.to
         state = await self.engine.load(thread_id)
-        read = partial(list_keys, channel=to.scheme, thread_id=thread_id, address=to)
+        read = partial(list_message_keys, channel=to.scheme, thread_id=thread_id, address=to)
         references = await self.engine.database.read(read)
         return channel.for_thread(ThreadContext(thread_id, state.title, references))
 

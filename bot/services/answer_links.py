@@ -18,7 +18,7 @@ from agents.core.messages import Assurance, Card
 from agents.core.requests import Request
 from agents.core.values import REQUEST_CODE_ALPHABET, REQUEST_CODE_LENGTH, Address
 from bot.services.engine import CommitResult, ExtraWrites
-from storage.answer_links import AnswerLink, count_code, find_link, insert_link, mark_link_used
+from storage.answer_links import AnswerLink, record_code_attempt, find_link, insert_link, mark_link_used
 from storage.database.database import Database
 from storage.database.transactions import WriteBatch
 
@@ -71,7 +71,7 @@ class AnswerLinks:
         if len(typed) != REQUEST_CODE_LENGTH or not set(typed) <= set(REQUEST_CODE_ALPHABET):
             return "malformed"
         is_right = hmac.compare_digest(typed, request.code)
-        count = partial(count_code, token_hash=link.token_hash, is_right=is_right)
+        count = partial(record_code_attempt, token_hash=link.token_hash, is_right=is_right)
         if not await self.database.transaction(count):
             return "locked"
         return "right" if is_right else "wrong"

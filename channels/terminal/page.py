@@ -24,7 +24,7 @@ from channels.terminal.views import (
     table,
 )
 
-MAX_STEPS = 50
+MAX_SHOWN_EVENTS = 50
 """Number of latest events on a page. `handrail threads events` shows the whole log."""
 
 _MESSAGE_EVENT_TYPES = ("MessageReceived", "MessageEdited", "ReplyChosen", "NoticeGiven")
@@ -68,11 +68,11 @@ def thread_page(
     ]
     parts += [card_view(request, zone) for request in requests]
     shown = [event for event in events if event.type in _MESSAGE_EVENT_TYPES or event.type in _EVENT_TEXTS]
-    if (earlier := len(shown) - MAX_STEPS) > 0:
+    if (earlier := len(shown) - MAX_SHOWN_EVENTS) > 0:
         parts.append(
             info_view(f"{earlier} earlier events are not shown; to see them: handrail threads events {thread.id}")
         )
-    return Group(*parts, "", _events_table(shown[-MAX_STEPS:], zone))
+    return Group(*parts, "", _events_table(shown[-MAX_SHOWN_EVENTS:], zone))
 
 
 def _header(thread: ApiThread, zone: tzinfo | None) -> Table:

@@ -16,7 +16,7 @@ from agents.core.values import Address
 from bot.api.response_models import request_view, thread_view
 from storage.database.database import Database
 from storage.event_store import list_thread_states, load_uncached
-from storage.outbox import list_pending, list_pending_for
+from storage.outbox import list_pending, list_pending_of_thread
 from storage.replay import replay
 from storage.requests import list_requests
 from tests.bot.conftest import BotSetup, on_every_setup
@@ -247,7 +247,7 @@ async def test_message_of_an_unreadable_thread_stays_in_the_outbox(database: Dat
         assert await database.transaction(list_pending) == []
         assert (
             await database.transaction(
-                lambda connection: list_pending_for(connection, thread_id, Address("terminal:alice"))
+                lambda connection: list_pending_of_thread(connection, thread_id, Address("terminal:alice"))
             )
             == []
         )

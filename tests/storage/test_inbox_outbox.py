@@ -87,7 +87,7 @@ async def test_outbox_lists_the_messages_for_one_address(database: Database, thr
     ]
     await database.commit_batch(lambda _, writes: outbox.enqueue(writes, thread, effects, START_TIME, 2))
     for effect in effects:
-        read = partial(outbox.list_pending_to, address=effect.to, limit=10)
+        read = partial(outbox.list_pending_of_address, address=effect.to, limit=10)
         assert [found.effect for found in await database.read(read)] == [effect]
 
 
@@ -149,5 +149,5 @@ async def test_updates_are_listed_before_new_messages(database: Database, thread
     update = SendMessage(key="settle:1", to=to, message=Message(text="settled"), replaces=receipt)
     await database.commit_batch(lambda _, writes: outbox.enqueue(writes, thread, [reply], START_TIME, 2))
     await database.commit_batch(lambda _, writes: outbox.enqueue(writes, thread, [update], START_TIME, 3))
-    pending = await database.transaction(lambda connection: outbox.list_pending_for(connection, thread, to))
+    pending = await database.transaction(lambda connection: outbox.list_pending_of_thread(connection, thread, to))
     assert [message.effect for message in pending] == [update, reply]

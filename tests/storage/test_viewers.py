@@ -11,7 +11,7 @@ from agents.core.events import MessageReceived, RequestOpened, ThreadStarted
 from agents.core.people import People, Person
 from agents.core.reducer import fold
 from agents.core.requests import Request
-from agents.core.rights import audience_names, to_viewer
+from agents.core.rights import audience_addresses, to_viewer
 from agents.core.state import ThreadState
 from agents.core.values import Address, person_address
 from storage.database import postgres_batch, sqlite_executor
@@ -122,6 +122,6 @@ def test_upgrade_fills_the_viewers_of_threads(engine: Engine) -> None:
     migrate(engine)
     with engine.connect() as connection:
         names = connection.execute(text("SELECT name FROM thread_viewer")).scalars().all()
-        assert sorted(names) == sorted(audience_names(history.state))
+        assert sorted(names) == sorted(audience_addresses(history.state))
         assert load_uncached(connection, history.state.thread_id) == history.state
         assert replay_on_connection(connection, history.state.thread_id).is_match

@@ -13,7 +13,7 @@ from pydantic.errors import PydanticUserError
 from agents.core.arguments import to_canonical_arguments
 from agents.core.errors import InvalidArguments, ToolError
 from agents.core.policy import Rule, is_same_value
-from agents.core.tools import ConditionCheck
+from agents.core.tools import RuleValueCheck
 from bot.config.messages import describe_error, format_value, suggest_name
 
 ANY_TOOL = "*"
@@ -92,7 +92,7 @@ def _describe_mismatch(argument_model: type[BaseModel], argument: str, value: An
         return f"{suggest_name(str(value), known)} (found {format_value(value)})"
     if not is_same_value(canonical, value):
         return f"{format_value(value)} is normalized to {format_value(canonical)}; write {format_value(canonical)}"
-    for check in (item for item in model.model_fields[argument].metadata if isinstance(item, ConditionCheck)):
+    for check in (item for item in model.model_fields[argument].metadata if isinstance(item, RuleValueCheck)):
         check.check(value)
     return None
 

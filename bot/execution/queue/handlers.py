@@ -26,7 +26,7 @@ from bot.services.engine import Engine
 from bot.services.retry import Repeater, next_retry_at
 from bot.services.roster import Roster
 from storage.jobs import Job, RetryLater, RunningJob, defer
-from storage.outbox import OutboxMessage, list_pending_for
+from storage.outbox import OutboxMessage, list_pending_of_thread
 from storage.raw_inputs import find_group
 
 MAX_JOB_ATTEMPTS = 5
@@ -129,7 +129,9 @@ class JobHandlers:
     async def _pending_messages(self, thread_id: str, to: Address) -> AsyncIterator[OutboxMessage]:
         """Yield each pending message once, re-reading the outbox: a delivery may change or remove the next message."""
         seen = set[str]()
-        while pending := await self.engine.database.read(partial(list_pending_for, thread_id=thread_id, address=to)):
+        while pending := await self.engine.database.read(
+            partial(list_pending_of_thread, thread_id=thread_id, address=to)
+        ):
             message = next((m for m in pending if m.effect.key not in seen), None)
             if message is None:
                 return

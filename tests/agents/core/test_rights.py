@@ -10,7 +10,7 @@ from agents.core.people import People, Person
 from agents.core.policy import ApprovalTerms, PolicyDecision
 from agents.core.reducer import fold, reduce
 from agents.core.requests import Request
-from agents.core.rights import audience_names, may_view, to_viewer
+from agents.core.rights import audience_addresses, may_view, to_viewer
 from agents.core.state import ThreadState
 from agents.core.values import Address, person_address
 from tests.harness import people
@@ -102,7 +102,7 @@ def test_unknown_person_does_not_match_the_star_role() -> None:
 
 @given(history=random_histories())
 def test_audience_contains_authors_and_deciders(history: RandomHistory) -> None:
-    names = audience_names(history.state)
+    names = audience_addresses(history.state)
     forks = [index for index, event in enumerate(history.events) if isinstance(event, ThreadForked)]
     authors = {event.actor for event in history.events if isinstance(event, ThreadStarted | MessageReceived)}
     named = {

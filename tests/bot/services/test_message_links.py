@@ -5,7 +5,7 @@ from agents.core.values import Address
 from bot.services.message_receiver import MAX_TITLE_LENGTH
 from channels.inbound import Arrival, InboundMessage, Posted, Sender
 from storage.database.database import Database
-from storage.inbox import list_keys
+from storage.inbox import list_message_keys
 from tests.bot.conftest import on_every_setup
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.bot import BotHarness, RecordingChannel
@@ -31,7 +31,9 @@ def channels() -> dict[str, object]:
 
 
 async def keys_of(database: Database, thread_id: str | None, person: str) -> tuple[str, ...]:
-    return await database.read(lambda connection: list_keys(connection, "pager", thread_id, Address(f"pager:{person}")))
+    return await database.read(
+        lambda connection: list_message_keys(connection, "pager", thread_id, Address(f"pager:{person}"))
+    )
 
 
 @on_every_setup

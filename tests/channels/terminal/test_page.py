@@ -3,7 +3,7 @@
 from datetime import UTC
 
 from channels.terminal.client import LoggedEvent
-from channels.terminal.page import MAX_STEPS, thread_page
+from channels.terminal.page import MAX_SHOWN_EVENTS, thread_page
 from channels.terminal.views import ApiThread
 from tests.channels.terminal.test_views import ESCAPES, THREAD, make_request, render
 
@@ -78,7 +78,7 @@ def test_page_says_that_a_rejected_answer_does_not_count():
 
 
 def test_long_page_has_only_the_latest_steps():
-    events = [make_event("ReplyChosen", {"text": f"reply {nth}."}, nth) for nth in range(MAX_STEPS + 7)]
+    events = [make_event("ReplyChosen", {"text": f"reply {nth}."}, nth) for nth in range(MAX_SHOWN_EVENTS + 7)]
     output = render(thread_page(make_thread(), events, [], UTC))
     assert "7 earlier events are not shown; to see them: handrail threads events thr_1" in output
     assert "reply 6." not in output

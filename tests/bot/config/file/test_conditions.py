@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from agents.core.errors import ConfigurationError, InvalidArguments, ToolError
 from agents.core.policy import Rule, evaluate
-from agents.core.tools import ConditionCheck, Tool, ToolContext, ToolResult, tool
+from agents.core.tools import RuleValueCheck, Tool, ToolContext, ToolResult, tool
 from agents.registry import load_registry
 from bot.config.file.conditions import find_impossible_conditions
 from bot.config.loader import load_configuration
@@ -201,6 +201,6 @@ def test_accepts_condition_on_the_default_value(default: str) -> None:
 
 
 def test_condition_check_of_the_tool_applies() -> None:
-    probe = build_tool(Annotated[str, ConditionCheck(refuse_b)])
+    probe = build_tool(Annotated[str, RuleValueCheck(refuse_b)])
     impossible = find_impossible_conditions("probe", {"value": "b"}, {"probe": probe.arguments})
     assert impossible == {"value": "can never match a call of probe: never b"}
