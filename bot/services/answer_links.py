@@ -18,7 +18,7 @@ from agents.core.messages import Assurance, Card
 from agents.core.requests import Request
 from agents.core.values import REQUEST_CODE_ALPHABET, REQUEST_CODE_LENGTH, Address
 from bot.services.engine import CommitResult, ExtraWrites
-from storage.answer_links import AnswerLink, record_code_attempt, find_link, insert_link, mark_link_used
+from storage.answer_links import AnswerLink, find_link, insert_link, mark_link_used, record_code_attempt
 from storage.database.database import Database
 from storage.database.transactions import WriteBatch
 
