@@ -54,6 +54,7 @@ class BotRuntime:
     """Implementation of `channels.base.Runtime`: time, waits, loops and problems are those of the bot."""
 
     bot: Bot
+    runs_only_listeners: bool = False
 
     @property
     def receiver(self) -> Receiver:

@@ -28,7 +28,7 @@ def run_smtp(on_ready: Callable[[tuple[str, ...]], None]) -> None:
     except BaseException:
         asyncio.run(database.close())
         raise
-    host = ChannelHost(bot.plugins, BotRuntime(bot), has_services=False, has_listeners=True)
+    host = ChannelHost(bot.plugins, BotRuntime(bot, runs_only_listeners=True), has_services=False, has_listeners=True)
     asyncio.run(run_until_stopped(bot, lambda: on_ready(names), host))
 
 

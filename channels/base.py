@@ -241,6 +241,11 @@ class Runtime(Protocol):
     @property
     def receiver(self) -> Receiver: ...
 
+    @property
+    def runs_only_listeners(self) -> bool:
+        """Whether the process has no other purpose than its listeners, so that it must not run without them."""
+        ...
+
     def now(self) -> datetime:
         """Return the time in UTC."""
         ...

@@ -52,12 +52,13 @@ class ThreadContext:
 
     `thread_id` is empty for the reply to an input that concerns several threads or none. `title` is that of its first
     message. `references` are the conversation keys that were exchanged with the recipient in this thread, the oldest
-    first.
+    first. `ordered_at` is the time at which the message to send was ordered, the same at each attempt.
     """
 
     thread_id: str
     title: str | None = None
     references: tuple[str, ...] = ()
+    ordered_at: datetime | None = None
 
 
 @dataclass(frozen=True)

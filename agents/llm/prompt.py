@@ -110,7 +110,7 @@ def render_event(event: HistoryEvent) -> str | None:
     """Return one event as text for the model; None for events that it does not need."""
     match event:
         case MessageReceived():
-            return _render_message("quoted" if event.author else "message", event.text, event, author=event.author)
+            return _render_received(event)
         case MessageEdited():
             return _render_message("message_edited", event.text, event)
         case MessageDeleted():
@@ -147,10 +147,19 @@ def render_event(event: HistoryEvent) -> str | None:
             assert_never(event)
 
 
-def _render_message(name: str, text: str, event: MessageEvent, author: str | None = None) -> str:
+def _render_received(event: MessageReceived) -> str:
+    """Return a message as text, with its title unless that is the title of the thread with `Re:` before it."""
+    is_reply = event.title is not None and event.title.lower().startswith("re:")
+    title = None if is_reply else event.title
+    return _render_message("quoted" if event.author else "message", event.text, event, event.author, title)
+
+
+def _render_message(
+    name: str, text: str, event: MessageEvent, author: str | None = None, title: str | None = None
+) -> str:
     """Return a message as text; `author` is set when the sender quoted another author."""
-    at = _format_time(event.at)
-    return _render_tag(name, text, by=event.actor, author=author, trust=event.provenance, at=at, ref=event.ref)
+    at, trust = _format_time(event.at), event.provenance
+    return _render_tag(name, text, by=event.actor, author=author, trust=trust, at=at, ref=event.ref, title=title)
 
 
 def _render_question(step: RequestHumanInput) -> str:

@@ -155,6 +155,9 @@ class _AnswerPage:
             return (), (obstacle,)
         if visit.request.kind == "question":
             return await self._filter_allowed(visit, ("answer",))
+        if visit.request.digest != visit.link.digest:
+            decisions, obstacles = await self._filter_allowed(visit, ("deny",))
+            return decisions, (_CHANGED, *obstacles)
         decisions, obstacles = await self._filter_allowed(visit, ("approve", "deny"))
         card = render_card(visit.request).card
         if card is not None and card.is_truncated:
@@ -237,7 +240,7 @@ class _AnswerPage:
             assurance=Assurance.HIGH if visit.is_signed_in else link.assurance,
             comment=given.get("comment", "").strip()[:MAX_COMMENT_LENGTH] or None if decision != "answer" else None,
             text=given.get("text") if decision == "answer" else None,
-            shown_digest=link.digest,
+            shown_digest=None if decision == "deny" else link.digest,  # denying always works
             was_shown=True,
         )
 
@@ -246,19 +249,26 @@ def _obstacle(visit: _Visit) -> str | None:
     """Return why the request cannot be answered by this link any more, None if it can."""
     request, link = visit.request, visit.link
     if request.status != "open":
-        card = render_card(request).card
-        at = f", {describe_time(request.settled_at)}" if request.settled_at else ""
-        return f"This request is settled: {card.outcome if card else request.status}{at}."
+        return _describe_outcome(request)
     if link.used_at is not None:
         return _USED
     if link.is_locked:
         return _LOCKED
-    return None if request.digest == link.digest else _CHANGED
+    return _CHANGED if request.digest != link.digest and request.kind == "question" else None
+
+
+def _describe_outcome(request: HumanRequest) -> str:
+    """Return how the request ended, who decided it and when."""
+    card = render_card(request).card
+    at = f", {describe_time(request.settled_at)}" if request.settled_at else ""
+    return f"This request is settled: {card.outcome if card else request.status}{at}."
 
 
 def _describe_refusal(error: Permanent) -> str:
     """Return the reason of a refusal, without the code of the request."""
     match error:
+        case AlreadySettled(details=HumanRequest() as request):
+            return _describe_outcome(request)
         case AlreadySettled():
             return _EXPIRED
         case StaleApproval():

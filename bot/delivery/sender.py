@@ -171,7 +171,7 @@ class MessageSender:
         state = await self.engine.load(thread_id)
         read = partial(list_message_keys, channel=to.scheme, thread_id=thread_id, address=to)
         references = await self.engine.database.read(read)
-        return channel.for_thread(ThreadContext(thread_id, state.title, references))
+        return channel.for_thread(ThreadContext(thread_id, state.title, references, outbox_message.created_at))
 
     async def _attempt(
         self, send: Callable[[], Awaitable[Receipt]], channel: Channel, outbox_message: OutboxMessage

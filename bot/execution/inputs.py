@@ -6,7 +6,7 @@ Both execution backends use the runner. In one process, the processor runs it in
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -110,7 +110,7 @@ class InputRunner:
     ) -> None:
         """Send the reply. Raises Permanent if it cannot be delivered, Retryable if it may be tried again."""
         if reply.context is not None and isinstance(channel, ThreadAwareChannel):
-            channel = channel.for_thread(reply.context)
+            channel = channel.for_thread(replace(reply.context, ordered_at=created_at))
         message, key = Message(text=reply.text), f"input:{input_id}"
         await self.budgets.check_contact(reply.to, message, channel)
         try:

@@ -1,20 +1,16 @@
 """Reports of channels about messages that they name by their own ids only, such as those of a text message service."""
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from functools import partial
 
 from agents.core.errors import ThreadNotFound, Unavailable, WrongState
 from agents.core.events import DeliveryConfirmed, KnownEvent
 from agents.core.state import ThreadState
 from agents.core.values import Address
-from bot.services.delivery_reports import DeliveryReports
+from bot.services.delivery_reports import MAX_RECORDING_TIME, DeliveryReports
 from channels.inbound import Arrival
 from channels.stored_input import DeliveryConfirmation, DeliveryFailure
 from storage.inbox import find_linked_thread
-
-MAX_RECORDING_TIME = timedelta(seconds=60)
-"""Age up to which a report about an unknown message may be early: a crash can delay the record of a delivery."""
 
 
 @dataclass(frozen=True)

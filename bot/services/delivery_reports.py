@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 
 from sqlalchemy import Connection
 
-from agents.core.errors import ThreadNotFound, WrongState
+from agents.core.errors import ThreadNotFound, Unavailable, WrongState
 from agents.core.escalation import escalation_follow_ups
 from agents.core.events import (
     Event,
@@ -30,6 +31,8 @@ from storage.inbox import IdempotencyClaim
 from storage.requests import list_requests
 
 _REPLY_PREFIX = "reply:"
+MAX_RECORDING_TIME = timedelta(seconds=60)
+"""Age of a report up to which its message may still be without a record."""
 
 
 @dataclass(frozen=True)
@@ -51,22 +54,29 @@ class DeliveryReports:
     async def record(self, failure: DeliveryFailure) -> None:
         """Record a failure once, in each thread of the message: a digest shows cards of several threads.
 
-        It is ignored if no thread has sent such a message. Raises StoreUnavailable.
+        It is ignored if no thread has sent such a message. Raises StoreUnavailable, and Unavailable while the delivery
+        of the message may not be recorded yet: a crash can delay that.
         """
         for thread_id in await self.engine.database.read(partial(_list_threads, failure=failure)):
             arrival = failure.arrival
             has_claim = arrival.dedup_keys and thread_id == failure.thread_id
             claim = IdempotencyClaim(arrival.channel, arrival.dedup_keys) if has_claim else None
-            await self.record_in(thread_id, failure.ref, failure.reason, claim)
+            is_found = await self.record_in(thread_id, failure.ref, failure.reason, claim)
+            if not is_found and self.clock.now() - arrival.at < MAX_RECORDING_TIME:
+                raise Unavailable("the delivery of this message is not recorded yet")
 
-    async def record_in(self, thread_id: str, ref: str, reason: str, claim: IdempotencyClaim | None = None) -> None:
-        """Record once in a thread that its message with this ref was not delivered. Raises StoreUnavailable."""
+    async def record_in(self, thread_id: str, ref: str, reason: str, claim: IdempotencyClaim | None = None) -> bool:
+        """Record once in a thread that its message with this ref was not delivered. Return False if it has none.
+
+        Raises StoreUnavailable.
+        """
         delivery = await self.engine.database.read(partial(find_delivery, thread_id=thread_id, ref=ref))
-        if delivery is None:
-            return
+        if not isinstance(delivery, Delivery):
+            return delivery is not None
         # A thread that is gone, or that only a newer version can read, cannot record it.
         with suppress(ThreadNotFound, WrongState):
             await self.engine.apply(thread_id, partial(self._decide, delivery=delivery, reason=reason), claim=claim)
+        return True
 
     def _decide(self, state: ThreadState, delivery: Delivery, reason: str) -> tuple[KnownEvent, ...]:
         """Return the events of a failure; none if its card reached its recipient, as reports can change their order."""
@@ -117,18 +127,18 @@ def _is_in_message(card: PostedCard, failure: DeliveryFailure) -> bool:
     return card.receipt.ref == failure.ref and card.address.scheme == failure.arrival.channel
 
 
-def find_delivery(connection: Connection, thread_id: str, ref: str) -> Delivery | None:
-    """Return the delivery of the message with this ref; None if there is none, or if its failure is recorded."""
-    found: RequestShown | MessageSent | None = None
+def find_delivery(connection: Connection, thread_id: str, ref: str) -> Delivery | MessageUndeliverable | None:
+    """Return the delivery of the message with this ref, or the event of its failure; None if there is neither."""
+    found: RequestShown | MessageSent | MessageUndeliverable | None = None
     replies = dict[str, str]()
     for seq, event in _all_events(connection, thread_id):
         if isinstance(event, ReplyChosen):
             replies[f"{_REPLY_PREFIX}{seq}"] = event.text
-        elif isinstance(event, RequestShown | MessageSent) and event.receipt.ref == ref:
-            found = event
-        elif isinstance(event, MessageUndeliverable) and event.receipt and event.receipt.ref == ref:
-            found = None
-    return None if found is None else Delivery(found, replies.get(found.key.partition(">")[0]))
+        elif isinstance(event, RequestShown | MessageSent | MessageUndeliverable):
+            found = event if event.receipt is not None and event.receipt.ref == ref else found
+    if found is None or isinstance(found, MessageUndeliverable):
+        return found
+    return Delivery(found, replies.get(found.key.partition(">")[0]))
 
 
 def _all_events(connection: Connection, thread_id: str) -> Iterator[tuple[int, Event]]:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from agents.core.errors import Conflict, Forbidden, Permanent
+from agents.core.errors import Conflict, Forbidden, Permanent, ThreadNotFound
 from agents.core.messages import IncomingEdit, IncomingMessage, Provenance, Quote
 from agents.core.rights import may_view, thread_not_found, to_viewer
 from bot.services.engine import CommitResult, ResponseRenderer
@@ -91,10 +91,13 @@ class MessageReceiver:
         return await threads.open(new_thread, claim=claim, render_response=render_response, extra_writes=extra_writes)
 
     async def _may_join(self, message: InboundMessage, thread_id: str) -> bool:
-        """Return whether the message may be posted to this thread. Raises ThreadNotFound."""
+        """Return whether the message may be posted to this thread: not to one that is gone, if access is required."""
         if not message.requires_access:
             return True
-        state = await self.conversations.threads.engine.load(thread_id)
+        try:
+            state = await self.conversations.threads.engine.load(thread_id)
+        except ThreadNotFound:
+            return False
         sender = self._resolve(message.arrival.sender)
         return may_view(state, to_viewer(sender.address, self.roster.people))
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
-from agents.core.cards import allowed_choices
+from agents.core.cards import allowed_choices, render_card
 from agents.core.errors import AlreadySettled, InvalidAnswer, InvalidInput, StaleApproval, Unavailable
 from agents.core.messages import Assurance
 from agents.core.people import Person
@@ -18,6 +18,7 @@ from channels.email.automatic_replies import (
     ask_for_code,
     ask_for_token,
     report_changed,
+    report_incomplete,
     report_recorded,
     report_refused,
     report_settled,
@@ -25,6 +26,8 @@ from channels.email.automatic_replies import (
     report_weak,
 )
 from channels.email.correspondence import ReceivedMail
+from channels.email.digest import shows_all_arguments
+from channels.email.rendering import limit_values
 from channels.email.tokens import RequestToken
 from channels.email.verdicts import ParsedReply, Verdict
 from channels.inbound import InboundAnswer, Overview, Refusal
@@ -57,8 +60,20 @@ class AnswerHandler:
             return [await self._answer_question(question)]
         if not reply.verdicts and not reply.problems:
             return None
+        if not reply.problems and not await self._has_any_code(reply):
+            return None
         reports = [report async for report in self._record_all(reply)]
         return reports if self.overview.person is not None else [one for one in reports if one.kind == "recorded"]
+
+    async def _has_any_code(self, reply: ParsedReply) -> bool:
+        """Return whether a verdict has a code that was written as one, or that a request has.
+
+        `Reject these changes` looks like a verdict on the request THESE.
+        """
+        for verdict in reply.verdicts:
+            if verdict.is_typed_as_code or await self._find_request(verdict.code) is not None:
+                return True
+        return False
 
     async def _record_all(self, reply: ParsedReply) -> AsyncIterator[AnswerReport]:
         for verdict in reply.verdicts:
@@ -79,7 +94,18 @@ class AnswerHandler:
             answer = self._to_answer(request, verdict)
         except (InvalidAnswer, ValueError) as error:
             return ask_again(request, format_error(error))
+        if answer.decision in ("approve", "edit") and not self._is_shown_whole(request):
+            return report_incomplete(request)
         return await self._record(request, answer)
+
+    def _is_shown_whole(self, request: Request) -> bool:
+        """Return whether the mail to which this one replies shows the whole request, if it is one that shows it."""
+        card = render_card(request).card
+        if card is None or not self.received.is_reply_to_mail_with(request):
+            return True
+        if self.received.request_token(request.id) is None and not shows_all_arguments(card):
+            return False
+        return not limit_values(card).is_truncated
 
     async def _answer_question(self, question: Request) -> AnswerReport:
         """Answer the question of the card with the text of the mail, or with the one choice that it names."""
@@ -187,9 +213,12 @@ class AnswerHandler:
                 return replace(answer, comment=rest or None)
 
     def _base_answer(self, request: Request) -> InboundAnswer:
-        """Return an answer with the proof of what the sender saw: the token of the card and the digest in it."""
+        """Return an answer with the proof of what the sender saw: the digest in the token of the card.
+
+        A digest mail has no such token, so the digest of the card that was sent last to the sender counts.
+        """
         token = self.received.request_token(request.id)
-        digest8 = None if token is None else token.digest8
+        digest8 = self.received.shown_digest_in_digest(request) if token is None else token.digest8
         shown_digest = request.digest if digest8 and request.digest.startswith(digest8) else digest8
         return InboundAnswer(
             arrival=self.received.arrival(f"#{request.id}{'' if token is None else ':with token'}"),

@@ -109,6 +109,15 @@ def ask_for_token(request: Request) -> AnswerReport:
     return AnswerReport("question", text, f"{request.id}:token", request.thread_id)
 
 
+def report_incomplete(request: Request) -> AnswerReport:
+    """Report that the mail did not show the whole request, so that a reply to it does not approve."""
+    text = (
+        f"{request.code} was not approved, because the mail that you answered does not show all of it. Read and "
+        f"approve it at its link. A reply with “DENY {request.code}” on a line of its own works from here too."
+    )
+    return AnswerReport("question", text, f"{request.id}:whole", request.thread_id)
+
+
 def report_changed(request: Request) -> AnswerReport:
     """Report that the request was edited after the mail that was answered."""
     text = f"{request.code} was changed after the mail that you answered; reply to the newer mail, which shows it."

@@ -123,7 +123,7 @@ class EmailChannel:
             "From": f"Handrail <{self.tokens.address}>",
             "To": recipient,
             "Reply-To": reply_to,
-            "Date": format_datetime(self.now()),
+            "Date": format_datetime((self.context and self.context.ordered_at) or self.now()),
             "Message-ID": message_id,
             **({"In-Reply-To": references[-1], "References": " ".join(references)} if references else {}),
             "Auto-Submitted": "auto-replied" if references else "auto-generated",

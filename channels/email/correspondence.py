@@ -92,13 +92,21 @@ class ReceivedMail:
 
         The token of a digest mail does not name its requests, so the request must have been sent to the address.
         """
-        is_shown = self.request_token(request.id) is not None or (self._is_reply_to_digest and self._was_sent(request))
-        return Assurance.MEDIUM if is_shown else Assurance.NONE
+        return Assurance.MEDIUM if self.is_reply_to_mail_with(request) else Assurance.NONE
 
     def may_be_unrecorded(self, request: Request) -> bool:
         """Return whether the mail replies to a digest that may show the request, without a recorded delivery."""
         has_token = self.request_token(request.id) is not None
         return self._is_reply_to_digest and not has_token and not self._was_sent(request)
+
+    def is_reply_to_mail_with(self, request: Request) -> bool:
+        """Return whether the mail replies to one that showed the request to this sender: its card, or a digest."""
+        return self.request_token(request.id) is not None or (self._is_reply_to_digest and self._was_sent(request))
+
+    def shown_digest_in_digest(self, request: Request) -> str | None:
+        """Return the digest of the card that was sent last to the sender, if the mail replies to a digest mail."""
+        cards = [card for card in request.cards if _is_same_mailbox(card.address, self.address)]
+        return cards[-1].receipt.digest if cards and self._is_reply_to_digest else None
 
     @property
     def _is_reply_to_digest(self) -> bool:

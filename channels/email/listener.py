@@ -108,8 +108,8 @@ class MailListener:
     async def start(self, runtime: Runtime) -> None:
         """Start the servers. Raises ConfigurationError for unusable TLS files, and for an address that is not free.
 
-        Without SMTP_LISTEN the default address may be in use, by another Handrail on this machine: then the process
-        runs without receiving mail.
+        Without SMTP_LISTEN the default address may be in use, by another Handrail on this machine: then a process with
+        other work runs without receiving mail.
         """
         # aiosmtpd logs what clients send, and a warning for each unknown command. MailIntake logs what matters.
         logging.getLogger("mail.log").setLevel(logging.ERROR)
@@ -136,7 +136,7 @@ class MailListener:
         try:
             await self._serve(runtime, address, self.limits, partial(MailSession, tls=tls), "SMTP_LISTEN")
         except ConfigurationError as error:
-            if not is_optional:
+            if not is_optional or runtime.runs_only_listeners:
                 raise
             runtime.log(
                 "channel_not_started", level="warning", channel="email", port=address.port, error=error.__cause__
@@ -165,7 +165,8 @@ class MailListener:
             )
         except OSError as error:
             raise ConfigurationError(
-                f"{variable}: cannot listen on {address.host}:{address.port}: {error.strerror or type(error).__name__}"
+                f"{variable}: cannot listen on {address.host}:{address.port} "
+                f"({error.strerror or type(error).__name__}); set {variable} to an address that is free"
             ) from error
         self._servers.append(server)
         self._registries.append(registry)

@@ -44,7 +44,7 @@ def render_mail(message: Message, context: ThreadContext | None) -> RenderedMail
             return render_sections(subject, [message.text.split("\n")], ())
         text = f"{DELIMITER}\n\n{make_inert(message.text)}\n"
         return RenderedMail(subject, text, _wrap_html(render_markdown(message.text)))
-    return _render_card(subject, _limit_values(card))
+    return _render_card(subject, limit_values(card))
 
 
 def render_sections(subject: str, sections: Sequence[Sequence[str]], links: Sequence[str]) -> RenderedMail:
@@ -95,7 +95,7 @@ def _strip_reply_prefixes(title: str) -> str:
     return title[prefixes.end() :] if prefixes is not None else title
 
 
-def _limit_values(card: Card) -> Card:
+def limit_values(card: Card) -> Card:
     """Return the card, or a truncated one if its values are too long for a mail."""
     if sum(len(field.value) for field in card.fields) + len(card.title) <= MAX_CARD_LENGTH:
         return card
@@ -156,9 +156,11 @@ def _answer_lines(card: Card) -> list[str]:
 
 def _restriction_lines(card: Card) -> list[str]:
     """Return why the card cannot be approved by a reply, and where it can."""
-    if card.kind == "question" or may_approve_by_mail(card) or not card.may_approve:
+    if card.kind == "question" or may_approve_by_mail(card):
+        return []
+    if card.min_assurance.rank > MAIL_ASSURANCE.rank:
+        return ["A reply is too weak a proof of who you are to approve this. Approve it with a click in Slack."]
+    if not card.may_approve:
         return []
     place = "on the page below" if card.link else f"with `handrail requests show {card.code}`"
-    if card.is_truncated:
-        return [f"This request is too long for a mail. Read all of it {place} before you approve it."]
-    return [f"A reply is too weak a proof of who you are to approve this. Approve it {place}."]
+    return [f"This request is too long for a mail. Read all of it {place} before you approve it."]

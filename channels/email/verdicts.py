@@ -26,12 +26,14 @@ _COMMENT_SEPARATORS = " \t.,;:!-\N{EN DASH}\N{EM DASH}"
 class Verdict:
     """Verdict on one request. `code` is in upper case.
 
-    `rest` is the comment of an approval or a denial, the text of an answer, or the assignments of an edit.
+    `rest` is the comment of an approval or a denial, the text of an answer, or the assignments of an edit. A code that
+    `is_typed_as_code` was written in capitals or has a digit; any other word of five letters may be just a word.
     """
 
     verb: Verb
     code: str
     rest: str
+    is_typed_as_code: bool = True
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,8 @@ def parse_line(line: str) -> Verdict | None:
     rest = words["rest"].strip()
     if verb is None or code is None or rest.startswith(("?", "\N{FULLWIDTH QUESTION MARK}")):
         return None
-    return Verdict(verb, code, rest if verb == "edit" else rest.lstrip(_COMMENT_SEPARATORS))
+    is_typed_as_code = words["code"].isupper() or any(character.isdigit() for character in code)
+    return Verdict(verb, code, rest if verb == "edit" else rest.lstrip(_COMMENT_SEPARATORS), is_typed_as_code)
 
 
 def _strip_line_emphasis(text: str) -> str:

@@ -78,7 +78,8 @@ class RecordingChannel:
             raise self.planned_errors.pop(0)
         self.sent.append((to, message, replaces))
         started = self.planned_conversations.pop(0) if self.planned_conversations else None
-        return Receipt(ref=f"{self._scheme}-{len(self.sent)}", digest="d", started=started)
+        digest = "d" if message.card is None else message.card.digest
+        return Receipt(ref=f"{self._scheme}-{len(self.sent)}", digest=digest, started=started)
 
 
 @dataclass

@@ -310,7 +310,10 @@ async def test_link_of_an_edited_request_asks_for_the_newer_message(api: ApiHarn
     )
     page = await reader.open()
     assert "was changed after this link was sent" in page.text
-    assert FoundForm(page.text).buttons == []
+    assert FoundForm(page.text).buttons == ["deny"]
+    assert (await reader.send_form("approve", request["code"])).status_code == 409
+    assert (await reader.send_form("deny", request["code"])).status_code == 200
+    assert await decided(api, request) == "denied"
 
 
 @pytest.mark.parametrize(("message", "text"), [("ask", "because"), ("choose", "b")])

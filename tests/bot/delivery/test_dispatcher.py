@@ -125,7 +125,7 @@ async def test_closed_card_replaces_the_open_one(database: Database, running_bot
             terminal.sent, key=lambda delivery: delivery[1].card is None
         )
         assert replaced_by_open is None
-        assert replaced_by_closed == Receipt(ref="terminal-1", digest="d")
+        assert replaced_by_closed == Receipt(ref="terminal-1", digest=open_message.card.digest)
         assert (open_message.card.status, closed_message.card.status) == ("open", "denied")
         assert closed_message.card.outcome == "denied by Bob (terminal): not today"
 

@@ -1,9 +1,16 @@
 """Messages that bounce: the same commit records it and sends the card or reply to another address."""
 
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from agents.core.errors import Unavailable
 from agents.core.events import MessageUndeliverable, NoticeGiven
 from agents.core.policy import ApprovalTerms, EscalationStep, Rule
 from agents.core.steps import CallTool, DoneForNow
 from agents.core.values import Address
+from bot.services.delivery_reports import MAX_RECORDING_TIME as OLD
 from channels.inbound import Arrival, InboundMessage, Sender
 from channels.stored_input import DeliveryFailure
 from storage.database.database import Database
@@ -37,9 +44,12 @@ async def open_thread(harness: BotHarness) -> str:
     return posted.thread_id
 
 
-async def report(harness: BotHarness, thread_id: str, *, ref: str = "pager-1", key: str = "bounce:1") -> None:
-    failure = DeliveryFailure(arrival(harness, key), thread_id, ref, "550 no such pager")
-    await harness.bot.receiver.report_failure(failure)
+async def report(
+    harness: BotHarness, thread_id: str, *, ref: str = "pager-1", key: str = "bounce:1", age: timedelta = OLD
+) -> None:
+    """Report a failure that arrived some time ago."""
+    arrived = replace(arrival(harness, key), at=harness.clock.now() - age)
+    await harness.bot.receiver.report_failure(DeliveryFailure(arrived, thread_id, ref, "550 no such pager"))
 
 
 def channels(pager: RecordingChannel) -> dict[str, object]:
@@ -91,6 +101,19 @@ async def test_bounce_is_recorded_once_and_an_unknown_one_never(database: Databa
             ("pager-1", "bounce:2", thread_id),
         ):
             await report(harness, of_thread, ref=ref, key=key)
+        assert (await harness.event_types(thread_id)).count("MessageUndeliverable") == 1
+
+
+async def test_bounce_before_its_delivery_is_recorded_is_reported_again_later(database: Database, running_bot) -> None:
+    pager, model = RecordingChannel("pager"), ScriptedModel(DoneForNow(message="Deployed."))
+    async with running_bot(database, model, channels=channels(pager)) as harness:
+        thread_id = await open_thread(harness)
+        await harness.wait_until_done(thread_id)
+        with pytest.raises(Unavailable):
+            await report(harness, thread_id, ref="pager-9", age=OLD - timedelta(seconds=1))
+        await report(harness, thread_id, age=timedelta())
+        assert (await harness.event_types(thread_id)).count("MessageUndeliverable") == 1
+        await report(harness, thread_id, age=timedelta())  # it is recorded, so it need not wait
         assert (await harness.event_types(thread_id)).count("MessageUndeliverable") == 1
 
 

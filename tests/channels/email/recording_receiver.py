@@ -46,6 +46,7 @@ class RecordingRuntime:
 
     receiver: RecordingReceiver = field(default_factory=RecordingReceiver)
     lines: list[tuple[str, dict[str, object]]] = field(default_factory=list)
+    runs_only_listeners: bool = False
 
     def now(self) -> datetime:
         return RECEIVED_AT

@@ -163,6 +163,57 @@ async def test_reply_to_a_digest_waits_until_its_delivery_is_recorded(database: 
         assert (await desk.current(request)).status == "open"
 
 
+async def test_request_edited_before_its_digest_is_approved_by_a_reply(database: Database) -> None:
+    step = EscalationStep(after=60, to=Address("email:bob@corp.test"))
+    rule = Rule(name="release", tool="ship", ask=ApprovalTerms(roles=("release",), quorum=2, escalate=(step,)))
+    async with mail_desk(database, ScriptedModel(SHIP), rules=(rule,)) as desk:
+        request = await desk.open_request()
+        edit = desk.mail(f"EDIT {request.code} tag=v2", sender="carol")
+        await desk.receive(edit, card_address(request, "carol"))
+        desk.bot.clock.advance(seconds=61)
+        await desk.bot.wait_until(request.thread_id, lambda state: _was_sent(state, "bob"))
+        await desk.receive(desk.mail(f"APPROVE {request.code}", sender="bob"), TOKENS.person_address("bob@corp.test"))
+        answers = (await desk.current(request)).answers
+        assert [(one.by, one.decision, one.counted) for one in answers] == [
+            (person_address("carol"), "edit", True),
+            (person_address("bob"), "approve", True),
+        ]
+
+
+@pytest.mark.parametrize(("length", "address"), [(300_000, "card"), (500, "digest")])
+async def test_reply_to_a_mail_without_all_of_the_request_does_not_approve(
+    database: Database, length: int, address: str
+) -> None:
+    step = EscalationStep(after=0, to=Address("email:bob@corp.test"))
+    rule = Rule(name="release", tool="ship", ask=ApprovalTerms(roles=("release",), escalate=(step,)))
+    model = ScriptedModel({"intent": "ship", "tag": "v" * length}, SHIPPED)
+    async with mail_desk(database, model, rules=(rule,)) as desk:
+        request = await desk.open_request()
+        await desk.bot.wait_until(request.thread_id, lambda state: _was_sent(state, "bob"))
+        to = card_address(request, "bob") if address == "card" else TOKENS.person_address("bob@corp.test")
+        result = await desk.receive(desk.mail(f"APPROVE {request.code}", sender="bob"), to)
+        assert result.reply is not None
+        assert "does not show all of it" in result.reply.text
+        assert (await desk.current(request)).status == "open"
+        await desk.receive(desk.mail(f"DENY {request.code}", sender="bob"), to)
+        assert (await desk.current(request)).status == "denied"
+        await desk.bot.wait_until_done(request.thread_id)
+
+
+async def test_words_that_look_like_a_verdict_are_an_ordinary_message(database: Database) -> None:
+    async with mail_desk(database, ScriptedModel(DoneForNow(message="Hello."))) as desk:
+        result = await desk.receive(desk.mail("Reject these changes, please.", sender="alice"))
+        assert (result.state, result.reply) == ("processed", None)
+        await desk.bot.wait_until_done(desk.last_thread_id())
+
+
+async def test_mail_to_a_thread_that_is_gone_opens_a_new_one(database: Database) -> None:
+    async with mail_desk(database, ScriptedModel(DoneForNow(message="Hello."))) as desk:
+        result = await desk.receive(desk.mail("hello", sender="alice"), TOKENS.thread_address("thr_gone"))
+        assert result.state == "processed"
+        await desk.bot.wait_until_done(desk.last_thread_id())
+
+
 async def test_token_of_another_request_does_not_approve(database: Database) -> None:
     async with mail_desk(database, ScriptedModel(SHIP, SHIP)) as desk:
         shown, other = [await desk.open_request() for _ in range(2)]

@@ -106,8 +106,9 @@ def taken_port() -> Iterator[int]:
 class _SilentRuntime:
     """Runtime of a listener that only logs."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, runs_only_listeners: bool = False) -> None:
         self.logged: list[str] = []
+        self.runs_only_listeners = runs_only_listeners
 
     def log(self, event: str, **_fields: Any) -> None:
         self.logged.append(event)
@@ -121,6 +122,8 @@ async def test_port_in_use_stops_the_start_only_if_it_was_configured(taken_port:
     by_default = EmailSettings.model_construct({"secret_key"}, **{**_settings().__dict__, "smtp_listen": address})
     listener = build_plugin(by_default, outbox=tmp_path).listeners[0]
     assert isinstance(listener, MailListener)
+    with pytest.raises(ConfigurationError, match="set SMTP_LISTEN to an address that is free"):
+        await listener.start(_SilentRuntime(runs_only_listeners=True))  # type: ignore[arg-type]  # as above
     await listener.start(runtime)  # type: ignore[arg-type]  # as above
     assert (listener.ports, runtime.logged) == ((), ["channel_not_started"])
     await listener.stop()

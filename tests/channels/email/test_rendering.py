@@ -67,7 +67,8 @@ def test_first_line_of_text_and_html_is_the_delimiter():
     [
         ({"is_truncated": True}, "too long for a mail. Read all of it on the page below"),
         ({"is_truncated": True, "link": ""}, "too long for a mail. Read all of it with `handrail requests show K7P2Q`"),
-        ({"min_assurance": Assurance.HIGH}, "too weak a proof of who you are to approve this. Approve it on the page"),
+        ({"min_assurance": Assurance.HIGH}, "proof of who you are to approve this. Approve it with a click in Slack"),
+        ({"min_assurance": Assurance.HIGH, "may_approve": False}, "Approve it with a click in Slack"),
         ({"may_approve": False}, "“DENY K7P2Q”"),
         ({"fields": tuple(CardField(name=f"f{n}", value="x" * 50_000) for n in range(5))}, "too long for a mail"),
     ],
