@@ -194,6 +194,10 @@ class Receiver(Protocol):
         """Store an input for `Plugin.process_input`. Return False for a duplicate. Raises StoreUnavailable."""
         ...
 
+    async def count_recent_inputs(self, channel: str, reason: str) -> int:
+        """Return the number of inputs of a channel whose processing ended within an hour with this reason."""
+        ...
+
     async def report_failure(self, failure: DeliveryFailure) -> None:
         """Record that a message was not delivered although it had been accepted; an unknown one is ignored.
 

@@ -63,12 +63,13 @@ class ThreadContext:
 
 @dataclass(frozen=True)
 class InputReply:
-    """Reply to an input, in no thread's log. Only the first reply of the channel with each `limit_key` is sent."""
+    """Reply to an input, in no thread's log. Only the first `max_count` replies with one `limit_key` are sent."""
 
     to: Address
     text: str
     limit_key: str
     context: ThreadContext | None = None
+    max_count: int = 1
 
 
 @dataclass(frozen=True)

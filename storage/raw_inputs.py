@@ -125,6 +125,7 @@ class AttemptEnd:
     at: datetime
     reply: str | None = None
     reply_key: str | None = None
+    max_replies: int = 1
     has_wrong_code: bool = False
 
 
@@ -184,6 +185,17 @@ def count_recent(connection: Connection, stored: NewInput) -> RecentInputs:
     return RecentInputs(*connection.execute(query).one())
 
 
+def count_ended(connection: Connection, channel: str, reason: str, since: datetime) -> int:
+    """Return the number of inputs of a channel that arrived since then and ended with this reason."""
+    query = select(func.count()).where(
+        _input.c.state.in_(("processed", "ignored")),
+        _input.c.received_at > since,
+        _input.c.channel == channel,
+        _input.c.reason == reason,
+    )
+    return connection.execute(query).scalar_one()
+
+
 def finish(connection: Connection, input_id: str, attempt: int, end: AttemptEnd) -> bool:
     """End the processing of an input, and store its reply unless another reply of the channel has its key.
 
@@ -197,7 +209,7 @@ def finish(connection: Connection, input_id: str, attempt: int, end: AttemptEnd)
     if end.state == "ignored":
         values["content"] = b""  # strangers can send much that is ignored
     if end.reply is not None and end.reply_key is not None:
-        values |= _reply_values(connection, row.channel, end.reply, to_indexable(end.reply_key))
+        values |= _reply_values(connection, row.channel, end)
     connection.execute(update(_input).where(_input.c.id == input_id).values(**values))
     return True
 
@@ -217,14 +229,17 @@ def _select_attempt(input_id: str, attempt: int) -> Select[tuple[str]]:
     return select(_input.c.channel).where(is_current).with_for_update()
 
 
-def _reply_values(connection: Connection, channel: str, reply: str, key: str) -> dict[str, str]:
+def _reply_values(connection: Connection, channel: str, end: AttemptEnd) -> dict[str, str | None]:
     """Return the columns of the reply. Two processes may end inputs with the same key, so one waits for the other."""
+    key = to_indexable(end.reply_key or "")
     if connection.dialect.name == "postgresql":
         connection.execute(_LOCK_REPLY_KEY, {"channel": channel, "key": key})
-    same_key = select(_input.c.id).where(_input.c.channel == channel, _input.c.reply_key == key)
-    if connection.execute(same_key).first() is not None:
+    keys = [key, *(f"{key}#{number}" for number in range(2, end.max_replies + 1))]
+    is_used = (_input.c.channel == channel) & _input.c.reply_key.in_(keys)
+    used = set(connection.execute(select(_input.c.reply_key).where(is_used)).scalars())
+    if (free_key := next((one for one in keys if one not in used), None)) is None:
         return {"reply_state": "dropped"}
-    return {"reply": reply, "reply_key": key, "reply_state": "pending"}
+    return {"reply": end.reply, "reply_key": free_key, "reply_state": "pending"}
 
 
 def list_unprocessed(connection: Connection, before: datetime | None = None) -> list[tuple[str, InputGroup]]:

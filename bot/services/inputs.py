@@ -68,6 +68,11 @@ class InputService:
 
         return await self.database.transaction(store, partial(self._notify, group))
 
+    async def count_recent(self, channel: str, reason: str) -> int:
+        """Return the number of inputs of a channel whose processing ended within an hour with this reason."""
+        since = self.clock.now() - raw_inputs.RECENT_PERIOD
+        return await self.database.read(partial(raw_inputs.count_ended, channel=channel, reason=reason, since=since))
+
     def _notify(self, group: InputGroup, is_new: bool) -> None:
         for listener in self.listeners if is_new else ():
             listener(group)
@@ -100,6 +105,7 @@ class InputService:
             at=self.clock.now(),
             reply=None if reply is None else _dump_reply(reply),
             reply_key=None if reply is None else reply.limit_key,
+            max_replies=1 if reply is None else reply.max_count,
             has_wrong_code=result.has_wrong_code,
         )
 

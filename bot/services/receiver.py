@@ -86,6 +86,10 @@ class ThreadReceiver(MessageReceiver):
         """Store an input for processing. Return False for a duplicate. Raises StoreUnavailable."""
         return await self.inputs.store(raw_input)
 
+    async def count_recent_inputs(self, channel: str, reason: str) -> int:
+        """Return the number of inputs of a channel whose processing ended within an hour with this reason."""
+        return await self.inputs.count_recent(channel, reason)
+
     async def report_failure(self, failure: DeliveryFailure) -> None:
         """Record that a message was not delivered although it had been accepted; an unknown one is ignored."""
         await self.deliveries.record_failure(failure)

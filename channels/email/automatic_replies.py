@@ -54,6 +54,7 @@ def compose_reply(received: ReceivedMail, reports: Sequence[AnswerReport]) -> In
         to=received.address,
         text="\n\n".join(dict.fromkeys(report.text for report in reports)),
         limit_key=_limit_key(received, reports),
+        max_count=_MAX_SETTLED_REPLIES_PER_DAY if _only_settled(reports) else 1,
         context=ThreadContext(thread_id, parsed.subject or None, references),
     )
 
@@ -64,9 +65,14 @@ def _limit_key(received: ReceivedMail, reports: Sequence[AnswerReport]) -> str:
     if "recorded" in by_kind:
         return received.key
     if settled := by_kind.get("settled"):
-        slot = int(sha256(received.key.encode()).hexdigest(), 16) % _MAX_SETTLED_REPLIES_PER_DAY
-        return _digest("settled", settled.subject, received.address, f"{received.arrived_at:%Y-%m-%d}", str(slot))
+        return _digest("settled", settled.subject, received.address, f"{received.arrived_at:%Y-%m-%d}")
     return _digest("ask", by_kind["question"].subject, received.address)
+
+
+def _only_settled(reports: Sequence[AnswerReport]) -> bool:
+    """Return whether the limit key of the reply is that of a settled request."""
+    kinds = {report.kind for report in reports}
+    return "recorded" not in kinds and "settled" in kinds
 
 
 def _digest(kind: str, *parts: str) -> str:

@@ -13,7 +13,7 @@ from channels.email.answer_handler import AnswerHandler
 from channels.email.automatic_mail import classify, is_storm, may_reply
 from channels.email.automatic_replies import AnswerReport, compose_reply, report_message_refused
 from channels.email.bounce_handler import BounceHandler
-from channels.email.correspondence import ReceivedMail, ThreadReference, find_thread_reference
+from channels.email.correspondence import CHANNEL, ReceivedMail, ThreadReference, find_thread_reference
 from channels.email.tokens import MailTokens
 from channels.email.values import DnsUnavailable, MailEnvelope, MailRejected, ParsedMail
 from channels.email.verdicts import parse_verdicts
@@ -26,6 +26,9 @@ MAX_DNS_WAIT = timedelta(hours=2)
 MAX_RECORDING_TIME = timedelta(seconds=60)
 """Time after which the mail to which another one replies is recorded: within it, a crash may have delayed that."""
 
+MAX_UNVERIFIED_PER_HOUR = 30
+"""Limit on the mails of all senders together who are not authenticated: each could pretend to be another one."""
+UNVERIFIED_REASON = "posted as a message of a sender who is not authenticated"
 _MAX_OVERVIEW_REQUESTS = 10
 
 
@@ -85,8 +88,10 @@ class MailInputHandler:
             return InputResult("ignored", "a verdict of a sender who is not authenticated")
         if is_storm(stored.recent_count, has_token=received.has_token, is_known=False):
             return InputResult("ignored", "too many mails of this sender")
+        if await receiver.count_recent_inputs(CHANNEL, UNVERIFIED_REASON) >= MAX_UNVERIFIED_PER_HOUR:
+            return InputResult("ignored", "too many mails of senders who are not authenticated")
         await self._post(received, receiver)
-        return InputResult("processed")
+        return InputResult("processed", UNVERIFIED_REASON)
 
     async def _process_authenticated(
         self, received: ReceivedMail, stored: StoredInput, receiver: Receiver

@@ -18,6 +18,7 @@ from storage.raw_inputs import (
     InputGroup,
     NewInput,
     claim_next,
+    count_ended,
     count_recent,
     delete_old,
     end_reply,
@@ -82,6 +83,28 @@ async def test_concurrent_ends_with_one_limit_key_keep_one_reply(database: Datab
     (reply,) = await database.read(list_replies)
     await database.transaction(partial(end_reply, input_id=reply.input_id, state="sent"))
     assert await database.read(list_replies) == []
+
+
+async def test_limit_key_has_as_many_replies_as_its_input_allows(database: Database) -> None:
+    for number in range(4):
+        new = replace(NEW, id=f"inp_{number}", key=f"key{number}")
+        await database.transaction(partial(store, new=new))
+        await claim(database)
+        end = replace(END, reply="{}", reply_key="thrice", max_replies=3)
+        await database.transaction(partial(finish, input_id=f"inp_{number}", attempt=1, end=end))
+    assert [one.input_id for one in await database.read(list_replies)] == ["inp_0", "inp_1", "inp_2"]
+
+
+async def test_inputs_that_ended_with_a_reason_are_counted(database: Database) -> None:
+    for number, reason in enumerate(("a", "b", "a")):
+        await database.transaction(partial(store, new=replace(NEW, id=f"inp_{number}", key=f"key{number}")))
+        await claim(database)
+        end = replace(END, reason=reason)
+        await database.transaction(partial(finish, input_id=f"inp_{number}", attempt=1, end=end))
+    since = AT - timedelta(seconds=1)
+    counts = [await database.read(partial(count_ended, channel="pager", reason=one, since=since)) for one in "abc"]
+    assert counts == [2, 1, 0]
+    assert await database.read(partial(count_ended, channel="pager", reason="a", since=AT)) == 0
 
 
 async def test_limit_keys_of_channels_are_separate(database: Database) -> None:

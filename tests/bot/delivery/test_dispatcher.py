@@ -1,5 +1,6 @@
 """Messages are sent in order, retried until they are delivered, and recorded once."""
 
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -196,8 +197,10 @@ async def test_channel_gets_the_title_and_earlier_keys_of_the_thread(database: D
         await harness.wait_until_done(thread_id)
         other = await harness.post_message("c")
         await harness.wait_until_done(other)
+        later = harness.clock.now()
+        first = later - timedelta(seconds=1)
         assert terminal.contexts == [
-            ThreadContext(thread_id, None, ()),
-            ThreadContext(thread_id, None, ("taken", "terminal-1")),
-            ThreadContext(other, None, ()),
+            ThreadContext(thread_id, None, (), first),
+            ThreadContext(thread_id, None, ("taken", "terminal-1"), later),
+            ThreadContext(other, None, (), later),
         ]

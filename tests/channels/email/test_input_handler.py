@@ -3,12 +3,15 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import Connection, bindparam, text
 
 from agents.core.messages import Provenance, Quote
 from agents.core.steps import DoneForNow
 from agents.core.values import Address
+from channels.email.input_handler import MAX_UNVERIFIED_PER_HOUR, UNVERIFIED_REASON
 from channels.email.values import Attachment, DnsUnavailable, MailRejected
 from storage.database.database import Database
+from storage.database.tables import UtcTime
 from tests.channels.email.mail_desk import BOT, SHIP, TOKENS, MailDesk, card_address, mail_desk
 from tests.fakes.scripted_model import ScriptedModel
 
@@ -168,6 +171,27 @@ async def test_automatic_mail_starts_nothing_and_decides_nothing(
             assert result.reason
         assert await desk.current(request) == request
         assert desk.thread_ids() == [request.thread_id]
+
+
+async def test_strangers_with_many_names_share_one_limit(database: Database) -> None:
+    stored = (
+        "INSERT INTO raw_input (id, channel, key, group_name, metadata, received_at, state, attempts, "
+        "unfinished_attempts, reason, content) "
+        "VALUES (:id, 'email', :id, :id, '{}', :at, 'processed', 1, 0, :reason, '')"
+    )
+    async with mail_desk(database, ScriptedModel(HELLO)) as desk:
+        now = desk.bot.clock.now()
+
+        def fill(connection: Connection) -> None:
+            for number in range(MAX_UNVERIFIED_PER_HOUR):
+                statement = text(stored).bindparams(bindparam("at", type_=UtcTime))
+                connection.execute(statement, {"id": f"inp_{number}", "at": now, "reason": UNVERIFIED_REASON})
+
+        await database.transaction(fill)
+        result = await desk.receive(desk.mail("hello", sender="new@evil.test", is_authenticated=False))
+        assert (result.state, desk.thread_ids()) == ("ignored", [])
+        await desk.receive(desk.mail("hello"))
+        await desk.bot.wait_until_done(desk.last_thread_id())
 
 
 async def test_mail_storm_of_a_stranger_starts_nothing_more(database: Database) -> None:
