@@ -180,17 +180,14 @@ async def test_request_edited_before_its_digest_is_approved_by_a_reply(database:
         ]
 
 
-@pytest.mark.parametrize(("length", "address"), [(65_000, "card"), (500, "digest")])
-async def test_reply_to_a_mail_without_all_of_the_request_does_not_approve(
-    database: Database, length: int, address: str
-) -> None:
+async def test_reply_to_a_mail_without_all_of_the_request_does_not_approve(database: Database) -> None:
     step = EscalationStep(after=0, to=Address("email:bob@corp.test"))
     rule = Rule(name="release", tool="ship", ask=ApprovalTerms(roles=("release",), escalate=(step,)))
-    model = ScriptedModel({"intent": "ship", "tag": "v" * length}, SHIPPED)
+    model = ScriptedModel({"intent": "ship", "tag": "v" * 500}, SHIPPED)
     async with mail_desk(database, model, rules=(rule,)) as desk:
         request = await desk.open_request()
         await desk.bot.wait_until(request.thread_id, lambda state: _was_sent(state, "bob"))
-        to = card_address(request, "bob") if address == "card" else TOKENS.person_address("bob@corp.test")
+        to = TOKENS.person_address("bob@corp.test")
         result = await desk.receive(desk.mail(f"APPROVE {request.code}", sender="bob"), to)
         assert result.reply is not None
         assert "does not show all of it" in result.reply.text
