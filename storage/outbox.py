@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from agents.core.next_step import SendMessage, pending_sends
 from agents.core.values import Address
@@ -27,13 +27,15 @@ _SELECT_PENDING = select(_outbox).where(_outbox.c.thread_id == bindparam("thread
 class OutboxMessage:
     """One message to be sent, inserted at `created_at`.
 
-    `may_have_been_sent` is true if an earlier attempt may have delivered it.
+    `may_have_been_sent` is true if an earlier attempt may have delivered it. A card with a `digest_key` was in a digest
+    that may have been sent, and is sent again with the other cards of it.
     """
 
     thread_id: str
     effect: SendMessage
     created_at: datetime
     may_have_been_sent: bool = False
+    digest_key: str | None = None
 
 
 def enqueue(writes: WriteBatch, thread_id: str, effects: Iterable[SendMessage], at: datetime, version: int) -> None:
@@ -70,6 +72,13 @@ def list_pending_of_address(connection: Connection, address: Address, limit: int
     return [message for message in _messages_from_rows(connection, rows.all()) if message.effect.to == address]
 
 
+def assign_digest(connection: Connection, messages: Iterable[OutboxMessage], digest_key: str) -> None:
+    """Record that these messages are sent in one digest, before its first attempt."""
+    for message in messages:
+        is_message = (_outbox.c.thread_id == message.thread_id) & (_outbox.c.key == message.effect.key)
+        connection.execute(update(_outbox).where(is_message).values(digest_key=digest_key))
+
+
 def list_pending(connection: Connection) -> list[OutboxMessage]:
     """Return all pending messages, oldest first."""
     return _messages_from_rows(connection, connection.execute(select(_outbox).order_by(*_ORDER)).all())
@@ -83,7 +92,11 @@ def list_pending_created_before(connection: Connection, cutoff: datetime, limit:
 
 def _messages_from_rows(connection: Connection, rows: Iterable[Row[Any]]) -> list[OutboxMessage]:
     found = ((row, _load_effect(connection, row)) for row in rows)
-    return [OutboxMessage(row.thread_id, effect, row.created_at) for row, effect in found if effect is not None]
+    return [
+        OutboxMessage(row.thread_id, effect, row.created_at, digest_key=row.digest_key)
+        for row, effect in found
+        if effect is not None
+    ]
 
 
 def _load_effect(connection: Connection, row: Row[Any]) -> SendMessage | None:

@@ -22,7 +22,7 @@ from agents.core.values import Address
 from bot.delivery.card_adaptation import CardAdapter
 from channels.base import Channel, DigestChannel
 from storage.database.database import Database
-from storage.outbox import OutboxMessage, list_pending_of_address
+from storage.outbox import OutboxMessage, assign_digest, list_pending_of_address
 from storage.requests import list_requests
 from storage.schedule import block_until, blocked_until
 
@@ -45,16 +45,15 @@ class NotDue(Exception):
 
 @dataclass(frozen=True)
 class Digest:
-    """Cards for one address: pending ones, the oldest first, and the requests of cards that were shown before."""
+    """Cards for one address: pending ones, the oldest first, and the requests of cards that were shown before.
+
+    `key` is the delivery key. It is stored with the pending cards before the first attempt, so that later attempts send
+    the same message, whatever cards have come since.
+    """
 
     pending: tuple[OutboxMessage, ...]
     shown: tuple[Request, ...]
-
-    @property
-    def key(self) -> str:
-        """Delivery key: the same for the same pending cards."""
-        parts = "\n".join(delivery_key(message) for message in self.pending)
-        return f"{self.pending[0].thread_id}:digest:{sha256(parts.encode()).hexdigest()[:16]}"
+    key: str
 
 
 @dataclass(frozen=True)
@@ -73,19 +72,42 @@ class DigestPlanner:
         if threshold < 1 or not isinstance(channel, DigestChannel) or not _is_new_open_card(message):
             return None
         now = self.now()
-        digest, blocked = await self.database.read(partial(_find_cards, to=message.effect.to, now=now))
-        due_at = max(message.created_at + COLLECTING_TIME, blocked or message.created_at)
+        found = await self.database.read(partial(_find_cards, to=message.effect.to, now=now))
+        own = next((one for one in found.pending if delivery_key(one) == delivery_key(message)), None)
+        if own is not None and own.digest_key is not None:  # an earlier attempt may have sent it
+            begun = tuple(one for one in found.pending if one.digest_key == own.digest_key)
+            return Digest(begun, found.shown, own.digest_key)
+        due_at = max(message.created_at + COLLECTING_TIME, found.blocked or message.created_at)
         if now < due_at:
             raise NotDue(due_at)
-        is_pending = any(delivery_key(one) == delivery_key(message) for one in digest.pending)
-        count = len({one.effect.request_id for one in digest.pending}) + len(digest.shown)
-        return digest if is_pending and count >= threshold else None
+        pending = tuple(one for one in found.pending if one.digest_key is None)
+        count = len({one.effect.request_id for one in pending}) + len(found.shown)
+        if own is None or count < threshold:
+            return None
+        key = _new_key(pending)
+        await self.database.transaction(partial(assign_digest, messages=pending, digest_key=key))
+        return Digest(pending, found.shown, key)
 
     async def block(self, to: Address) -> None:
         """Let the next cards for this address wait. While the database is unavailable, they do not wait."""
         with suppress(StoreUnavailable):
             until = self.now() + DIGEST_INTERVAL
             await self.database.transaction(partial(block_until, name=_block_name(to), until=until))
+
+
+@dataclass(frozen=True)
+class _FoundCards:
+    """Cards that could be in a digest, and the time before which there must be none."""
+
+    pending: tuple[OutboxMessage, ...]
+    shown: tuple[Request, ...]
+    blocked: datetime | None
+
+
+def _new_key(pending: Sequence[OutboxMessage]) -> str:
+    """Return a delivery key that belongs to the thread of the oldest card."""
+    parts = "\n".join(map(delivery_key, pending))
+    return f"{pending[0].thread_id}:digest:{sha256(parts.encode()).hexdigest()[:16]}"
 
 
 def delivery_key(message: OutboxMessage) -> str:
@@ -111,14 +133,13 @@ def _messages_of(digest: Digest) -> Iterator[tuple[str, str, Message]]:
         yield delivery_key(pending), pending.thread_id, pending.effect.message
 
 
-def _find_cards(connection: Connection, to: Address, now: datetime) -> tuple[Digest, datetime | None]:
-    """Return the cards that could be in a digest now, and the time before which there must be none."""
+def _find_cards(connection: Connection, to: Address, now: datetime) -> _FoundCards:
     pending = tuple(_cards_in_order(list_pending_of_address(connection, to, _MAX_CANDIDATES)))[:MAX_DIGEST_CARDS]
     requests = list_requests(connection, status="open", thread_id=None, before=None, limit=_MAX_CANDIDATES)
     shown = _recently_shown(reversed(requests), to, now - DIGEST_INTERVAL)
     pending_ids = {message.effect.request_id for message in pending}
     others = tuple(request for request in shown if request.id not in pending_ids)
-    return Digest(pending, others[:MAX_DIGEST_CARDS]), blocked_until(connection, _block_name(to))
+    return _FoundCards(pending, others[:MAX_DIGEST_CARDS], blocked_until(connection, _block_name(to)))
 
 
 def _cards_in_order(messages: Sequence[OutboxMessage]) -> Iterator[OutboxMessage]:

@@ -96,7 +96,8 @@ class RequestRow(SQLModel, table=True):
 class OutboxRow(SQLModel, table=True):
     """One message that no channel has sent yet. The row is deleted when the log records the delivery.
 
-    `version` is the thread's version when the row was inserted. It orders messages of equal times.
+    `version` is the thread's version when the row was inserted. It orders messages of equal times. Cards with the same
+    `digest_key` are sent in one message, at each attempt.
     """
 
     __tablename__ = "outbox"
@@ -107,6 +108,7 @@ class OutboxRow(SQLModel, table=True):
     message: str = Field(sa_type=Text)
     created_at: datetime = _time_column()
     version: int | None = None
+    digest_key: str | None = None
 
 
 class InboxRow(SQLModel, table=True):

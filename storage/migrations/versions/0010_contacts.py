@@ -1,4 +1,4 @@
-"""Store what metered channels sent, which addresses opted out, unknown senders, and the wrong codes of inputs."""
+"""Store what channels sent, who opted out, unknown senders, wrong codes, and the digests of pending messages."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,6 +13,7 @@ _GROUP_COLUMNS = ("channel", "group_name", "received_at")
 
 
 def upgrade() -> None:
+    op.add_column("outbox", sa.Column("digest_key", sa.String(), nullable=True))
     for name in ("keeps_key", "has_wrong_code"):
         op.add_column("raw_input", sa.Column(name, sa.Boolean(), nullable=False, server_default=sa.false()))
     op.drop_index("raw_input_by_group", table_name="raw_input")
@@ -43,6 +44,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_column("outbox", "digest_key")
     for table in ("unknown_sender", "opted_out", "sent_message"):
         op.drop_table(table)
     op.drop_index("raw_input_by_group", table_name="raw_input")
