@@ -14,7 +14,7 @@ from tests.fakes.email.postfix import why_unavailable
 from tests.postgres import end_servers
 
 KILL_SEED = 20_260_101
-QUICK_EXAMPLES, ALL_EXAMPLES = 50, 300
+QUICK_EXAMPLES, ALL_EXAMPLES = 30, 300
 """Numbers of examples of a property test without and with `--all`, unless the test sets its own."""
 
 _PREFIXES = (

@@ -48,7 +48,6 @@ def is_quick(case: EmailCrashCase) -> bool:
     """Return whether a case runs without `--all`: a kill in each of the steps of a mail."""
     return (case.step, case.kill_point, case.occurrence) in {
         ("request", "after the mail is stored", 1),
-        ("request", "after the final dot", 1),
         ("answer", "before the row is finished", 1),
         ("answer", "after the final dot", 2),
     }

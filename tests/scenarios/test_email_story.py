@@ -122,7 +122,7 @@ def count_mails(person: MailPerson) -> int:
 
 @pytest.mark.parametrize(
     "deployment",
-    [SQLITE, POSTGRESQL, SEPARATE_PROCESSES, *(pytest.param(one, marks=slow) for one in BEHIND_POSTFIX)],
+    [SQLITE, SEPARATE_PROCESSES, *(pytest.param(one, marks=slow) for one in (POSTGRESQL, *BEHIND_POSTFIX))],
     ids=str,
 )
 async def test_forged_reply_is_ignored_and_genuine_reply_is_done(tmp_path: Path, deployment: Deployment) -> None:
@@ -143,9 +143,8 @@ async def test_each_effect_happens_once_after_a_kill_at_this_stage(tmp_path: Pat
         await check_done_once(harness)
 
 
-@pytest.mark.parametrize(
-    "deployment", [pytest.param(SQLITE, marks=slow), POSTGRESQL, pytest.param(SEPARATE_PROCESSES, marks=slow)], ids=str
-)
+@slow
+@pytest.mark.parametrize("deployment", [SQLITE, POSTGRESQL, SEPARATE_PROCESSES], ids=str)
 async def test_each_effect_happens_once_after_a_kill_at_every_stage(tmp_path: Path, deployment: Deployment) -> None:
     async with running_email_server(tmp_path, deployment) as harness:
         async for _ in run_scenario(harness):

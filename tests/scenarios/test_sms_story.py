@@ -63,7 +63,9 @@ async def check_done_once(harness: SmsServerHarness) -> str:
     return thread
 
 
-@pytest.mark.parametrize("deployment", [SQLITE, pytest.param(POSTGRESQL, marks=slow), SEPARATE], ids=str)
+@pytest.mark.parametrize(
+    "deployment", slow_unless(lambda one: one == SEPARATE, [SQLITE, POSTGRESQL, SEPARATE]), ids=str
+)
 async def test_unanswered_card_is_approved_by_sms(tmp_path: Path, deployment: Deployment) -> None:
     async with running_sms_server(tmp_path, deployment) as harness:
         async for _ in run_story(harness):

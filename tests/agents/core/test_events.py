@@ -194,10 +194,11 @@ def test_mypy_accepts_the_unchanged_core(core: Path, mypy_cache: Path) -> None:
     assert result.returncode == 0, result.stdout
 
 
+@slow
 def test_mypy_rejects_an_event_without_a_reducer(core: Path, mypy_cache: Path) -> None:
     events = core / "events.py"
     replace_once(events, "\n\nclass UnknownEvent(EventBase):", NEW_EVENT_CLASS + "\nclass UnknownEvent(EventBase):")
-    replace_once(events, "    | ThreadForked\n)", "    | ThreadForked\n    | ThreadPainted\n)")
+    replace_once(events, " | ThreadForked\n)", " | ThreadForked | ThreadPainted\n)")
     result = run_mypy(core, mypy_cache)
     assert result.returncode == 1
     assert "agents/core/reducer/__init__.py" in result.stdout
@@ -208,7 +209,7 @@ def test_mypy_rejects_an_event_without_a_reducer(core: Path, mypy_cache: Path) -
 def test_mypy_rejects_an_event_without_a_case(core: Path, mypy_cache: Path) -> None:
     events, lifecycle = core / "events.py", core / "reducer" / "lifecycle.py"
     replace_once(events, "\n\nclass UnknownEvent(EventBase):", NEW_EVENT_CLASS + "\nclass UnknownEvent(EventBase):")
-    replace_once(events, "    | ThreadForked\n)", "    | ThreadForked\n    | ThreadPainted\n)")
+    replace_once(events, " | ThreadForked\n)", " | ThreadForked | ThreadPainted\n)")
     replace_once(lifecycle, "    ThreadForked,\n", "    ThreadForked,\n    ThreadPainted,\n")
     replace_once(lifecycle, "    | BudgetExtended\n)", "    | BudgetExtended\n    | ThreadPainted\n)")
     result = run_mypy(core, mypy_cache)

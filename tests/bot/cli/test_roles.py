@@ -13,7 +13,7 @@ from tests.databases import drop_if_server_outlives_tests
 from tests.harness.cli import PROGRAM, CliFolder
 from tests.harness.time_limits import promised_seconds
 from tests.postgres import create_database, server_url
-from tests.slow_cases import slow_after_first
+from tests.slow_cases import slow, slow_after_first
 
 MAX_SHUTDOWN_SECONDS = 10.0
 ROLE_OPTIONS = {"web": ("--port", "0"), "worker": (), "clock": ()}
@@ -96,9 +96,9 @@ def test_database_of_a_newer_version_is_refused_and_unchanged(postgres_folder, p
     ("options", "message"),
     [
         (("--queues", "advance,dream"), "unknown queue 'dream'; use one of: advance,"),
-        (("--queues", ""), "unknown queue ''"),
+        pytest.param(("--queues", ""), "unknown queue ''", marks=slow),
         (("--concurrency", "0"), "--concurrency"),
-        (("--concurrency", "many"), "--concurrency"),
+        pytest.param(("--concurrency", "many"), "--concurrency", marks=slow),
     ],
 )
 def test_invalid_options_are_wrong_usage(postgres_folder, options, message):
