@@ -72,6 +72,12 @@ def list_pending_of_address(connection: Connection, address: Address, limit: int
     return [message for message in _messages_from_rows(connection, rows.all()) if message.effect.to == address]
 
 
+def has_pending_on(connection: Connection, scheme: str) -> bool:
+    """Return whether a message waits for an address with this scheme."""
+    is_there = _outbox.c.message.contains(f'"to":"{scheme}:', autoescape=True)
+    return connection.execute(select(_outbox.c.key).where(is_there).limit(1)).first() is not None
+
+
 def assign_digest(connection: Connection, messages: Iterable[OutboxMessage], digest_key: str) -> None:
     """Record that these messages are sent in one digest, before its first attempt."""
     for message in messages:

@@ -11,6 +11,7 @@ from bot.services.delivery_reports import MAX_RECORDING_TIME, DeliveryReports
 from channels.inbound import Arrival
 from channels.stored_input import DeliveryConfirmation, DeliveryFailure
 from storage.inbox import find_linked_thread
+from storage.outbox import has_pending_on
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,12 @@ class DeliveryConfirmations:
 
     async def _find_thread(self, arrival: Arrival, ref: str) -> str | None:
         """Return the thread whose message has this key. Raises Unavailable if its delivery may not be recorded yet."""
+        database = self.reports.engine.database
         find = partial(find_linked_thread, channel=arrival.channel, conversation_keys=(ref,))
-        thread_id = await self.reports.engine.database.read(find)
+        thread_id = await database.read(find)
         if thread_id is None and self.reports.clock.now() - arrival.at < MAX_RECORDING_TIME:
-            raise Unavailable("no message with this id is recorded yet")
+            is_being_sent = await database.read(partial(has_pending_on, scheme=arrival.channel))
+            if is_being_sent:
+                raise Unavailable("no message with this id is recorded yet")
+            return await database.read(find)  # recorded between the two reads
         return thread_id

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar, Protocol
 from urllib.parse import quote
 
-from agents.core.errors import Permanent
+from agents.core.errors import Permanent, Retryable
 from agents.core.messages import Assurance, Card, Message, Receipt
 from agents.core.values import Address
 from channels.base import Capabilities, SendBudget
@@ -90,13 +90,25 @@ class SmsChannel:
         texts, digest = self.render(message)
         if replaces is not None and (not _is_open(message.card) or digest == replaces.digest):
             return replaces
-        sids = self._sent_parts.setdefault(key, [])
-        for text in texts[len(sids) :]:
-            sid = await self._find(to.id, text) if may_have_been_sent else None
-            sids.append(sid or await self._create(to.id, text, message, key))
-        del self._sent_parts[key]
+        sids = await self._send_parts(to.id, texts, message, key, may_have_been_sent=may_have_been_sent)
         confirm_by = self.now() + CONFIRM_WITHIN if _is_open(message.card) else None
         return Receipt(ref=sids[-1], digest=digest, conversation_keys=tuple(sids), confirm_by=confirm_by)
+
+    async def _send_parts(
+        self, to: str, texts: Sequence[str], message: Message, key: str, *, may_have_been_sent: bool
+    ) -> list[str]:
+        """Send the parts that earlier attempts have not sent, and return the SIDs of all."""
+        sids = self._sent_parts.setdefault(key, [])
+        try:
+            for text in texts[len(sids) :]:
+                sid = await self._find(to, text) if may_have_been_sent else None
+                sids.append(sid or await self._create(to, text, message, key))
+        except Retryable:
+            raise
+        except BaseException:
+            self._sent_parts.pop(key, None)
+            raise
+        return self._sent_parts.pop(key)
 
     def _check_recipient(self, to: Address) -> None:
         if not PHONE_NUMBER.fullmatch(to.id):

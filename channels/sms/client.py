@@ -82,9 +82,11 @@ class SmsApi:
     async def find_sent(self, to: str, body: str, since: datetime) -> str | None:
         """Return the SID of a message with this recipient and text that was sent since then, None without one.
 
-        The time that is left for an answer may differ.
+        The time that is left for an answer may differ. A message that waits in a queue of Twilio has no time of sending
+        yet, so that of its creation counts.
         """
-        sent = (one for one in await self._list(to=to, date_sent_after=since) if self._is_own(one))
+        listed = await self._list(to=to)
+        sent = (one for one in listed if self._is_own(one) and one.date_created and one.date_created >= since)
         return next((str(one.sid) for one in sent if _without_time(one.body or "") == _without_time(body)), None)
 
     async def list_inbound(self, since: datetime) -> list[InboundSms]:

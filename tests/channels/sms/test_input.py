@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from sqlalchemy import Connection
 
 from agents.core.events import MessageReceived
 from agents.core.policy import ApprovalTerms, EscalationStep, Rule
@@ -14,7 +15,7 @@ from channels.sms.input_handler import MAX_WRONG_CODES
 from channels.sms.reconciliation import ReconciliationPoll
 from storage.contacts import list_opted_out, list_unknown_senders
 from storage.database.database import Database
-from storage.raw_inputs import load_quarantine
+from storage.raw_inputs import list_unprocessed, load_quarantine
 from tests.fakes.scripted_model import ScriptedModel
 from tests.harness.bot import running_bot
 from tests.harness.sms import SmsHarness, running_sms_bot
@@ -221,3 +222,17 @@ async def _wait_until_listed(harness: SmsHarness, numbers: list[str]) -> None:
             f"sms:{number}" for number in numbers
         ]:
             await asyncio.to_thread(lambda: None)
+
+
+async def test_state_of_an_automatic_reply_is_processed_at_once(database: Database) -> None:
+    async with running_sms_bot(running_bot, database, ScriptedModel()) as harness:
+        await harness.alice.write("help")
+        reply = await harness.wait_for_sms(harness.alice, "Handrail")
+        assert await harness.webhooks.report(reply, "delivered") == 200
+        async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):  # the clock stands still, so an input that waits stays
+            while await harness.bot.bot.engine.database.read(_count_unprocessed):
+                await asyncio.to_thread(lambda: None)
+
+
+def _count_unprocessed(connection: Connection) -> int:
+    return len(list_unprocessed(connection))
