@@ -8,12 +8,14 @@ import httpx2
 import pytest
 from sqlalchemy import Connection
 
+from agents.core.values import Address
 from bot.config.settings import load_settings
 from bot.doctor.database import check_database
-from bot.doctor.inputs import quarantine_findings
+from bot.doctor.inputs import contact_findings, quarantine_findings
 from bot.doctor.threads import thread_findings_of_server
 from channels.abilities import Finding
 from channels.terminal.client import TerminalClient
+from storage.contacts import Contacts, OptedOutContact, UnknownSender
 from storage.database.database import Database
 from storage.raw_inputs import (
     MAX_NAMED_INPUTS,
@@ -67,3 +69,14 @@ def test_many_quarantined_inputs_are_counted_and_some_named() -> None:
     assert finding.message.startswith("99 inputs could not be processed: inp_1 of pager")
     assert finding.message.endswith("; …")
     assert list(quarantine_findings(Quarantine())) == []
+
+
+def test_contacts_that_opted_out_and_unknown_senders_are_named() -> None:
+    opted_out = OptedOutContact(address=Address("sms:+15550001002"), at=AT)
+    unknown = UnknownSender(address=Address("sms:+15550001666"), first_seen_at=AT, last_seen_at=AT, count=3)
+    contacts = Contacts(opted_out=(opted_out,), unknown_senders=(unknown,))
+    warning, information = contact_findings(contacts)
+    assert (warning.state, information.state) == ("warning", "ok")
+    assert "sms:+15550001002" in warning.message
+    assert "sms:+15550001666" in information.message
+    assert list(contact_findings(Contacts())) == []
