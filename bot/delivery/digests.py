@@ -48,7 +48,7 @@ class Digest:
     """Cards for one address: pending ones, the oldest first, and the requests of cards that were shown before.
 
     `key` is the delivery key. It is stored with the pending cards before the first attempt, so that later attempts send
-    the same message, whatever cards have come since.
+    the same message and leave newer cards out.
     """
 
     pending: tuple[OutboxMessage, ...]
