@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from agents.core.errors import InvalidInput
+from agents.core.errors import InvalidInput, Unavailable
 from agents.core.requests import Request
 from agents.core.values import Address
 from channels.base import Receiver, Runtime
@@ -27,6 +27,8 @@ IDLE_AFTER = timedelta(hours=12)
 MAX_WRONG_CODES = 5
 """Wrong codes from one number within an hour, after which no code counts until the hour is over."""
 MAX_MESSAGES_PER_HOUR = 60
+MAX_EARLY_ATTEMPTS = 3
+"""Attempts, a few seconds in all, in which an answer without a code waits for the record of the message that asked."""
 _MAX_OVERVIEW_REQUESTS = 20
 
 NameMedia = Callable[[Sequence[Media]], Awaitable[tuple[str, ...]]]
@@ -67,16 +69,17 @@ class SmsInputHandler:
             return InputResult("ignored", "an unknown number", _reply(address, UNKNOWN_NUMBER, f"unknown:{address}"))
         if stored.recent_count > MAX_MESSAGES_PER_HOUR:
             return InputResult("ignored", "too many messages of this number")
-        return await self._process_known(MessageHandler(receiver, message, arrival, overview), parsed, stored)
+        may_wait = stored.attempt <= MAX_EARLY_ATTEMPTS
+        return await self._process_known(MessageHandler(receiver, message, arrival, overview, may_wait), parsed, stored)
 
     async def _process_known(self, handler: "MessageHandler", parsed: ParsedText, stored: StoredInput) -> InputResult:
         """Process the message of a known person. Wrong codes are counted, and too many of them lock all codes."""
         address, at = handler.arrival.source, stored.raw.received_at
         if parsed.kind == "help":
             help_text = describe_help(handler.overview.requests)
-            return InputResult(
-                "processed", "a call for help", _reply(address, help_text, f"help:{address}:{at:%Y-%m-%d}")
-            )
+            reply = _reply(address, help_text, f"help:{address}:{at:%Y-%m-%d}")
+            is_answered = bool(handler.message.opt_out)  # the provider has sent its own text
+            return InputResult("processed", "a call for help", None if is_answered else reply)
         is_locked = stored.recent_wrong_codes >= MAX_WRONG_CODES
         if is_locked and any(answer.is_certain for answer in parsed.answers):
             locked = _reply(address, TOO_MANY_CODES, f"locked:{address}:{at:%Y-%m-%dT%H}")
@@ -86,18 +89,23 @@ class SmsInputHandler:
             names = await self.name_media(handler.message.media)
             outcome = await handler.post(parsed, names)
         text = "\n".join(outcome.reports)
-        reply = _reply(address, text, f"sms:{handler.message.sid}") if text else None
-        return InputResult("processed", reply=reply, has_wrong_code=outcome.has_wrong_code)
+        report = _reply(address, text, f"sms:{handler.message.sid}") if text else None
+        return InputResult("processed", reply=report, has_wrong_code=outcome.has_wrong_code)
 
 
 @dataclass(frozen=True)
 class MessageHandler:
-    """Handles one message of a known person: as answers to requests, or as a message for a thread."""
+    """Handles one message of a known person: as answers to requests, or as a message for a thread.
+
+    A person can answer before the delivery of the message that asked is recorded. An answer without a code is handled
+    again then, as long as it `may_wait`.
+    """
 
     receiver: Receiver
     message: InboundSms
     arrival: Arrival
     overview: Overview
+    may_wait: bool = False
 
     async def answer(self, parsed: ParsedText) -> AnswerOutcome | None:
         """Record the answers of the message. None if it is an ordinary message."""
@@ -106,7 +114,7 @@ class MessageHandler:
             return await answers.answer(parsed.answers)
         if parsed.kind not in ("bare", "message"):
             return None
-        request = await self._find_last_asked()
+        request = await self._find_last_asked(may_wait=self.may_wait and parsed.kind == "bare")
         if parsed.kind == "message":
             is_answer = request is not None and request.kind == "question" and bool(parsed.text)
             return await self._answer_last(answers, request, parsed) if is_answer else None
@@ -126,13 +134,20 @@ class MessageHandler:
         answer = CodeAnswer(request.code, parsed.verb, rest, words)
         return AnswerOutcome((await answers.answer_one(request, answer),))
 
-    async def _find_last_asked(self) -> Request | None:
-        """Return the only open request of the sender if its card was the last message to this number."""
+    async def _find_last_asked(self, *, may_wait: bool) -> Request | None:
+        """Return the only open request of the sender if its card was the last message to this number.
+
+        Raises Unavailable if it `may_wait` for the record of that card.
+        """
         if len(self.overview.requests) != 1:
             return None
         last = await self.receiver.find_last_message(self.arrival.source)
         [request] = self.overview.requests
-        return request if last is not None and last.request_id == request.id else None
+        if last is not None and last.request_id == request.id:
+            return request
+        if may_wait and all(card.address != self.arrival.source for card in request.cards):
+            raise Unavailable("the message that asked may not be recorded yet")
+        return None
 
     async def post(self, parsed: ParsedText, file_names: tuple[str, ...]) -> AnswerOutcome:
         """Post the message to the thread of the two numbers, or to a new one."""

@@ -67,6 +67,27 @@ async def test_bare_ok_counts_for_the_only_request_right_after_its_message(datab
         await harness.wait_for_sms(harness.alice, "v1 is shipped.")
 
 
+async def test_bare_ok_before_its_message_is_recorded_counts_a_little_later(database: Database) -> None:
+    async with running_sms_bot(running_bot, database, ScriptedModel(SHIP, SHIPPED), rules=rule_for_ship()) as harness:
+        await harness.alice.write("ship v1")
+        await harness.wait_for_sms(harness.alice, "ship")
+        [request] = await harness.requests()
+        await harness.bob.write("ok")  # Bob's own message is sent a second later
+        await harness.wait_for_status(request.code, "approved")
+        await harness.wait_for_sms(harness.alice, "v1 is shipped.")
+
+
+async def test_bare_ok_that_was_asked_elsewhere_is_asked_back(database: Database) -> None:
+    rules = rule_for_ship(escalate=())
+    async with running_sms_bot(running_bot, database, ScriptedModel(SHIP), rules=rules) as harness:
+        await harness.alice.write("ship v1")
+        await harness.wait_for_sms(harness.alice, "ship")
+        await harness.bob.write("ok")
+        await harness.wait_for_sms(harness.bob, "Which one?")
+        [request] = await harness.requests()
+        assert request.status == "open"
+
+
 async def test_bare_ok_with_two_open_requests_is_asked_back(database: Database) -> None:
     model = ScriptedModel(SHIP, SHIP, SHIPPED, SHIPPED)
     async with running_sms_bot(running_bot, database, model, rules=rule_for_ship()) as harness:
