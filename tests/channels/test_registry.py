@@ -40,7 +40,7 @@ def test_every_folder_is_registered() -> None:
 
 def test_channels_without_settings_are_built() -> None:
     schemes = {name: plugin.channel.scheme for name, plugin in build_plugins(build_settings()).items()}
-    assert schemes == {"terminal": "terminal", "rest": "web", "email": "email"}
+    assert schemes == {"terminal": "terminal", "rest": "web", "email": "email", "sms": "sms"}
 
 
 @pytest.mark.parametrize("entry_point", ["handrail_pager_{}", "handrail_pager_{}:build"])
@@ -73,7 +73,7 @@ def test_broken_channel_of_another_distribution_is_left_out(
 ) -> None:
     name = f"broken{request.node.callspec.indices['source']}"
     install_channel(site, name, source)
-    assert set(build_plugins(build_settings())) == {"email", "rest", "terminal"}
+    assert set(build_plugins(build_settings())) == {"email", "rest", "sms", "terminal"}
     (line,) = [record.msg for record in caplog.records if record.msg["event"] == "channel_not_started"]
     assert line["channel"] == name
     assert problems_of(name) == [f"the channel is left out: handrail_{name} {message}"]
@@ -91,7 +91,7 @@ def test_missing_settings_of_another_distribution_are_left_out(site: Path) -> No
     source = "from agents.core.errors import ConfigurationError\n"
     source += "def build(settings): raise ConfigurationError('PAGER_TOKEN is missing')"
     install_channel(site, "unset", source)
-    assert set(build_plugins(build_settings())) == {"email", "rest", "terminal"}
+    assert set(build_plugins(build_settings())) == {"email", "rest", "sms", "terminal"}
     assert problems_of("unset") == ["PAGER_TOKEN is missing"]
 
 
@@ -105,5 +105,5 @@ def test_check_that_fails_is_a_problem(site: Path) -> None:
 def test_channel_that_is_not_set_up_is_only_checked(site: Path) -> None:
     source = "from channels.base import Plugin\ndef build(settings): return Plugin(problem='the proxy is unusable')"
     install_channel(site, "unusable", source)
-    assert set(build_plugins(build_settings())) == {"email", "rest", "terminal"}
+    assert set(build_plugins(build_settings())) == {"email", "rest", "sms", "terminal"}
     assert problems_of("unusable") == ["the proxy is unusable"]

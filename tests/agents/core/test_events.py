@@ -218,6 +218,7 @@ def test_mypy_rejects_an_event_without_a_case(core: Path, mypy_cache: Path) -> N
     assert 'Argument 1 to "assert_never" has incompatible type "ThreadPainted"' in result.stdout
 
 
+@slow
 def test_mypy_rejects_a_history_event_without_prompt_text(core: Path, mypy_cache: Path) -> None:
     replace_once(core / "state.py", "    | ThreadForked,\n", "    | ThreadForked\n    | ThreadPaused,\n")
     replace_once(core / "state.py", "    ThreadForked,\n", "    ThreadForked,\n    ThreadPaused,\n")

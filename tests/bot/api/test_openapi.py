@@ -23,6 +23,7 @@ OPERATIONS = {
     ("get", "/v1/agents"): ("list_agents", "200"),
     ("get", "/v1/me"): ("show_caller", "200"),
     ("get", "/v1/doctor"): ("scan_threads", "200"),
+    ("get", "/v1/contacts"): ("list_contacts", "200"),
     ("get", "/healthz"): ("get_liveness", "200"),
     ("get", "/readyz"): ("get_readiness", "200"),
 }

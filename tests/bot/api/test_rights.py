@@ -34,8 +34,8 @@ def list_dependencies(route: Any) -> list[Any]:
     return [dependency.call for dependency in route.dependant.dependencies]
 
 
-ADMIN_ROUTES = ("scan_threads",)
-"""Routes that show the threads of all people."""
+ADMIN_ROUTES = ("scan_threads", "list_contacts")
+"""Routes that show the threads of all people, or the senders of messages."""
 
 
 async def test_every_route_checks_a_scope_and_visibility(api: ApiHarness) -> None:
