@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from agents.core.agent import Agent
+from agents.core.people import People
 from agents.core.policy import Policy, Rule
 from agents.core.tools import Tool
 from agents.llm.base import Model
@@ -103,13 +104,18 @@ async def slack_bot_in(
     id_prefix: str = "a",
     tools: tuple[Tool, ...] = (),
     other_agents: tuple[Agent, ...] = (),
+    other_plugins: Mapping[str, Plugin] | None = None,
+    people: People = SLACK_PEOPLE,
     **agent: Any,
 ) -> AsyncIterator[SlackHarness]:
-    """Run a bot in an existing fake Slack. Its agent has `tools` in addition to those of `build_tools`."""
+    """Run a bot in an existing fake Slack. Its agent has `tools` in addition to those of `build_tools`.
+
+    `other_plugins` are those of channels beside Slack.
+    """
     clock, tool_call_recorder = slack.workspace.clock, tool_call_recorder or ToolCallRecorder()
     all_tools = (*build_tools(tool_call_recorder), *tools)
     helper = Agent(name="helper", purpose="helps", instructions="Help.", tools=all_tools, **agent)
-    roster = Roster({agent.name: agent for agent in (helper, *other_agents)}, Policy(rules=rules, people=SLACK_PEOPLE))
+    roster = Roster({agent.name: agent for agent in (helper, *other_agents)}, Policy(rules=rules, people=people))
     plugin = _build_plugin(slack, transport)
     assert plugin.channel is not None
     channels = {**channels_by_scheme(), plugin.channel.scheme: plugin.channel}
@@ -119,6 +125,7 @@ async def slack_bot_in(
         clock=clock,
         tool_call_recorder=tool_call_recorder,
         channels=channels,
+        plugins=other_plugins,
         roster=roster,
         id_prefix=id_prefix,
     ) as bot_harness:

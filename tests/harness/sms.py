@@ -139,20 +139,20 @@ async def running_sms_bot(
     clock, recorder = FakeClock(), ToolCallRecorder()
     twilio = FakeTwilio(clock.now)
     async with running_http_server(twilio.handle) as port:
-        plugin = _build_plugin(twilio, clock, port, settings)
+        plugin = build_sms_plugin(twilio, clock, port, **settings)
         helper = Agent(name="helper", purpose="helps", instructions="Help.", tools=build_tools(recorder))
         roster = Roster({"helper": helper}, Policy(rules=rules, people=SMS_PEOPLE))
         links = AnswerLinks(database, SECRET_KEY.encode(), PUBLIC_URL)
         plugins, options = {"sms": plugin}, {"clock": clock, "tool_call_recorder": recorder, "answer_links": links}
         async with run_bot(database, model, plugins=plugins, roster=roster, **options) as bot:
-            post = partial(_post, plugin, bot)
-            webhooks = Webhooks(twilio, PUBLIC_URL, post)
+            webhooks = Webhooks(twilio, PUBLIC_URL, partial(post_to_plugin, plugin, bot))
             numbers = {**PHONE_NUMBERS, "eve": STRANGER_NUMBER}
             phones = {key: Phone(number, webhooks) for key, number in numbers.items()}
             yield SmsHarness(twilio, webhooks, bot, plugin, phones)
 
 
-def _build_plugin(twilio: FakeTwilio, clock: FakeClock, port: int, settings: dict[str, Any]) -> Plugin:
+def build_sms_plugin(twilio: FakeTwilio, clock: FakeClock, port: int, **settings: Any) -> Plugin:
+    """Return the plugin of the channel for the fake, whose API is at this port."""
     fields: dict[str, Any] = {
         "secret_key": SecretStr(SECRET_KEY),
         "public_url": PUBLIC_URL,
@@ -164,7 +164,7 @@ def _build_plugin(twilio: FakeTwilio, clock: FakeClock, port: int, settings: dic
     return build_plugin(SmsSettings(**{**fields, **settings}), now=clock.now)
 
 
-async def _post(plugin: Plugin, bot: BotHarness, path: str, headers: Mapping[str, str], body: bytes) -> int:
+async def post_to_plugin(plugin: Plugin, bot: BotHarness, path: str, headers: Mapping[str, str], body: bytes) -> int:
     """Give a request to the endpoint of the plugin, and return the status as the application does."""
     url_path, _, query = path.partition("?")
     endpoint = next(one for one in plugin.endpoints if one.path == url_path)

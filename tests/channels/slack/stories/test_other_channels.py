@@ -1,22 +1,32 @@
 """Slack together with other channels: escalations, threads from other channels, and failed deliveries."""
 
+from functools import partial
+
 import pytest
 
-from agents.core.messages import IncomingMessage, Provenance
+from agents.core.messages import Assurance, IncomingMessage, Provenance
 from agents.core.policy import ApprovalTerms, EscalationStep, Rule
 from agents.core.steps import DoneForNow
 from agents.core.values import Address, person_address
 from bot.services.threads import NewThread
 from storage.database.database import Database
 from tests.channels.slack.stories.log_capture import LogCapture
+from tests.fakes.clock import FakeClock
+from tests.fakes.http_server import running_http_server
 from tests.fakes.scripted_model import ScriptedModel
 from tests.fakes.slack.faults import CutTiming
 from tests.fakes.slack.message import Message
-from tests.harness.slack import OPS, SlackHarness, on_every_setup, running_slack_bot
+from tests.fakes.slack.slack import fake_slack
+from tests.fakes.twilio.account import FakeTwilio
+from tests.fakes.twilio.phones import Phone, Webhooks
+from tests.harness.people import PHONE_NUMBERS, SLACK_PEOPLE, with_addresses
+from tests.harness.slack import OPS, SlackHarness, on_every_setup, running_slack_bot, slack_bot_in
+from tests.harness.sms import PUBLIC_URL, build_sms_plugin, post_to_plugin
 from tests.slow_cases import slow
 
 SHIP = {"intent": "ship", "tag": "v1"}
 DONE = DoneForNow(message="Done.")
+PEOPLE_WITH_PHONES = with_addresses(SLACK_PEOPLE, bob=("slack:T0TEAM/U0BOB", f"sms:{PHONE_NUMBERS['bob']}"))
 
 
 def escalation_rules(*steps: EscalationStep) -> tuple[Rule, ...]:
@@ -269,3 +279,30 @@ async def test_message_that_may_have_arrived_is_not_sent_twice(database: Databas
         await harness.alice.wait_for_reply(root, "Done.")
         await harness.advance_clock(minutes=1)
         await harness.bot_harness.wait_until_done(await harness.thread_id_for(root))
+
+
+@on_every_setup
+async def test_card_without_an_answer_for_five_minutes_is_approved_by_sms(database: Database, running_bot) -> None:
+    step = EscalationStep(after=300, to=Address("person:bob"), via="sms")
+    ask = ApprovalTerms(roles=("release",), escalate=(step,), expires=3600, min_assurance=Assurance.LOW)
+    rules, model = (Rule(name="release", tool="ship", ask=ask),), ScriptedModel(SHIP, DONE)
+    clock = FakeClock()
+    twilio = FakeTwilio(clock.now)
+    async with running_http_server(twilio.handle) as port, fake_slack(clock) as slack:
+        plugins = {"sms": build_sms_plugin(twilio, clock, port)}
+        settings = {"rules": rules, "other_plugins": plugins, "people": PEOPLE_WITH_PHONES}
+        async with slack_bot_in(slack, running_bot, database, model, **settings) as harness:
+            webhooks = Webhooks(twilio, PUBLIC_URL, partial(post_to_plugin, plugins["sms"], harness.bot_harness))
+            bob = Phone(PHONE_NUMBERS["bob"], webhooks)
+            root = await harness.alice.mention_bot("ship v1", channel=OPS)
+            card = await harness.bob.wait_for_card(root, approval="ship")
+            await harness.advance_clock(seconds=299)
+            assert bob.inbox == []
+            await harness.advance_clock(seconds=1)
+            sms = await bob.wait_for_sms("ship", "tag=v1")
+            await harness.alice.wait_for_reply(root, "I asked Bob Ito by SMS")
+            await bob.write(f"{sms.body[:5].lower()} ok")
+            await card.wait_until_closed("approved by Bob Ito (sms)")
+            await harness.advance_clock(seconds=5)  # Slack takes one message each second
+            await harness.alice.wait_for_reply(root, "Done.")
+            assert [action for _, action in harness.bot_harness.tool_call_recorder.runs] == ["ship v1"]
