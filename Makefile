@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUNTIME := .venv/.runtime
 READY := .venv/.ready
-WORKERS := --numprocesses=2 --dist=worksteal
+WORKERS := --numprocesses=3 --dist=worksteal  # tests wait for processes: three keep two cores busy
 
 .DEFAULT_GOAL := help
 .PHONY: help up test test-all check bench lock clean
