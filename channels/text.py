@@ -82,7 +82,7 @@ def truncate(text: str, max_length: int) -> str:
 
 
 def text_digest(text: str) -> str:
-    """Return the first 128 bits of the text's SHA-256 digest as 32 hex digits, for a receipt."""
+    """Return the first 128 bits of the text's SHA-256 digest as 32 hex digits, for the `Receipt` of a message."""
     return sha256(text.encode()).hexdigest()[:32]
 
 

@@ -1,4 +1,4 @@
-"""Report deviations from the rules of the architecture: docstrings, lengths, names, transactions, tests and locks.
+"""Report deviations from the rules of the architecture: docstrings, lengths, names, transactions and lock files.
 
     python -m tests.architecture_rules
 

@@ -54,7 +54,7 @@ class RepositorySnapshot:
 
     @property
     def version_tags(self) -> tuple[Tag, ...]:
-        """The tags that can be released: all except those that mark the current release of an environment."""
+        """All tags except those that mark the current release of an environment."""
         return tuple(tag for tag in self.tags if tag.name not in ENVIRONMENTS)
 
     def find_version_tag(self, name: str) -> Tag | None:
@@ -115,7 +115,7 @@ class RepositorySnapshot:
         return f"{remark}: {commit}" if remark else f"{name} {commit}".strip()
 
     def previous_commit(self, environment: str) -> str:
-        """Return the commit before an environment's current one; empty when none is recorded."""
+        """Return the commit before an environment's current one, not one rolled back; empty without a record."""
         current = self.current_commit(environment)
         trail = commit_trail(releases_for(self.releases, environment))
         return next((commit for commit in reversed(trail) if commit != current), "")

@@ -114,7 +114,7 @@ class BoundedProtocol(H11Protocol):
 
 @dataclass
 class EventLoopErrorHandler:
-    """Exception handler of an event loop that reports a lack of file descriptors at most once a minute.
+    """Exception handler of an event loop that reports a lack of descriptors, memory or buffers at most once a minute.
 
     asyncio reports it for each entry of the listen queue, thousands of times a second (CPython 3.11, gh-106527).
     """

@@ -34,9 +34,9 @@ def call_server(
 
 
 def build_client(settings: Settings, person: str | None = None) -> TerminalClient:
-    """Return a client with HANDRAIL_API_TOKEN, or else the first token of this folder's server.
+    """Return a client with HANDRAIL_API_TOKEN, or else the first token of the server in the working folder.
 
-    It acts as `person`, or else as the owner of the token, who is known only if this folder's server has the token.
+    It acts as `person`, or else as the owner of the token, who is known only if that server has the token.
     """
     configured_secret = settings.handrail_api_token
     tokens = _local_tokens(settings)
@@ -47,7 +47,7 @@ def build_client(settings: Settings, person: str | None = None) -> TerminalClien
 
 
 def _local_tokens(settings: Settings) -> tuple[ApiToken, ...]:
-    """Return the tokens of this folder's server. A client never generates one."""
+    """Return the tokens of the server that is configured in the working folder. A client never generates one."""
     if settings.handrail_api_tokens or (DATA_DIR / "api-token").exists():
         return load_api_tokens(settings)
     return ()

@@ -14,8 +14,8 @@ def limit_retries(error: Retryable, age: timedelta, retry_for_seconds: float | N
     """Return the error of a failed attempt to send a message of this age.
 
     It is a Permanent once the message is `retry_for_seconds` old. Before that it is the same Retryable, whose
-    `retry_after` grows with the age, up to MAX_RETRY_SECONDS; the last attempt is due when the time is over. Without a
-    limit the error is unchanged.
+    `retry_after` grows with the age, up to MAX_RETRY_SECONDS; the last attempt is due when the time is over. A
+    longer `retry_after` of the error itself is kept. Without a limit the error is unchanged.
     """
     if retry_for_seconds is None:
         return error

@@ -57,7 +57,7 @@ def check_git(program: str | None) -> Finding:
 
 
 def check_data_dir() -> Finding:
-    """Return whether Handrail's data folder is writable, and only by its owner."""
+    """Return whether Handrail's data folder is writable, and accessible only to its owner."""
     path = DATA_DIR.resolve()
     if not DATA_DIR.exists():
         return _check_parent_directory()

@@ -161,7 +161,7 @@ class JobWorker:
             self._manager.finished_jobs |= {job.id} if job.is_finished else set()
 
     async def _wait_before_retry(self, error: ConnectorException, attempt: int) -> bool:
-        """Wait before the next attempt. Returns False when stopping: the next owner finds that the job has ended."""
+        """Wait before the next attempt. Return False when stopping: the job stays unfinished, for another worker."""
         self.callbacks.on_error(error)
         if self._is_stopping:
             return False

@@ -107,7 +107,7 @@ class SmsHarness:
         events = (event for commit in self.bot.commits for event in commit.events)
         return next((event for event in events if event.type == type_), None)
 
-    async def wait_until_shown(self, card: TwilioMessage) -> None:
+    async def wait_until_sending_is_recorded(self, card: TwilioMessage) -> None:
         """Wait until the delivery of the card is recorded, as it is long before its reader can answer."""
         request = await self.request(card.body[:5])
 

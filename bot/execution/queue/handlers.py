@@ -54,9 +54,9 @@ class JobHandlers:
             if job.attempts >= MAX_JOB_ATTEMPTS:
                 await self._quarantine(thread_id)
                 return
-            with self.completion.track(thread_id, job):
+            with self.completion.track(thread_id, job):  # the commit that leaves no work also finishes the job
                 state = await self.thread_runner.run_thread(thread_id, self.stop_event)
-        except NoRoom:
+        except NoRoom:  # too many calls of one tool are running
             await self.defer(timer_job(thread_id, self._next_retry_at(1), failures=failures))
         except Exception as error:  # noqa: BLE001 - a failing thread must not end the worker
             await self._retry_failed_run(thread_id, error, failures + 1)
@@ -88,7 +88,7 @@ class JobHandlers:
         thread_id, to = job.arguments["thread"], Address(job.arguments["to"])
         try:
             async for message in self._pending_messages(thread_id, to):
-                may_have_been_sent = job.attempts > 0 or "again" in job.arguments
+                may_have_been_sent = job.attempts > 0 or "again" in job.arguments  # the first job may have been lost
                 message_to_send = replace(message, may_have_been_sent=may_have_been_sent)
                 await self.sender.deliver(message_to_send, self.stop_event)
         except NotDue as not_due:
@@ -139,7 +139,10 @@ class JobHandlers:
             yield message
 
     async def defer(self, *jobs: Job) -> None:
-        """Enqueue the jobs, retrying while the database is unavailable. If the process stops first, a sweep does it."""
+        """Enqueue the jobs, retrying while the database is unavailable.
+
+        If the process stops first, the periodic search for unfinished threads (sweep) enqueues them.
+        """
         with suppress(Retryable):
             await self.repeater.retry(
                 lambda: self.engine.database.commit_batch(lambda _, writes: defer(writes, jobs)),

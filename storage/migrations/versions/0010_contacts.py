@@ -1,4 +1,4 @@
-"""Store what channels sent, who opted out, unknown senders, wrong codes, and the digests of pending messages."""
+"""Store what channels sent, who opted out, unknown senders, wrong codes, and the digest mails of pending cards."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,6 +14,7 @@ _GROUP_COLUMNS = ("channel", "group_name", "received_at")
 
 def upgrade() -> None:
     op.add_column("outbox", sa.Column("digest_key", sa.String(), nullable=True))
+    # `keeps_key`: the key is kept for ever, against repeats; `units`: the price, for SMS in segments
     for name in ("keeps_key", "has_wrong_code"):
         op.add_column("raw_input", sa.Column(name, sa.Boolean(), nullable=False, server_default=sa.false()))
     op.drop_index("raw_input_by_group", table_name="raw_input")

@@ -30,7 +30,7 @@ TABLES = ("thread", "process", "procrastinate_jobs", "procrastinate_workers", "p
 
 
 def check_url(url: str) -> list[Finding]:
-    return list(check_database(Settings.from_variables({"DATABASE_URL": url}), ("deploy",)))
+    return list(check_database(Settings.from_variables({"DATABASE_URL": url}), agent_names=("deploy",)))
 
 
 def select_findings(name: str, findings: list[Finding]) -> list[Finding]:
@@ -100,7 +100,7 @@ def test_database_without_processes_is_a_problem_with_a_fix(postgres_url):
     ]
 
 
-def test_worker_and_clock_are_sufficient(postgres_url):
+def test_worker_clock_and_web_have_no_problem(postgres_url):
     apply_changes(
         postgres_url, heartbeat_change("worker", *QUEUES), heartbeat_change("clock", "timer"), heartbeat_change("web")
     )
@@ -161,7 +161,7 @@ def test_stalled_job_is_reported_with_its_thread(postgres_url):
     assert (job["queue"], job["thread_id"]) == ("advance", "thr_left")
 
 
-def test_names_the_thread_with_the_oldest_event(postgres_url):
+def test_names_the_thread_whose_last_event_is_oldest(postgres_url):
     apply_changes(
         postgres_url,
         unfinished_thread_change("thr_new", seconds_ago=1),

@@ -41,7 +41,7 @@ async def open_request(harness: SmsHarness) -> str:
     """Let Alice ask for a release, and return the code of the request that Bob was sent."""
     await harness.alice.write("ship v1")
     card = await harness.wait_for_sms(harness.bob, "ship")
-    await harness.wait_until_shown(card)
+    await harness.wait_until_sending_is_recorded(card)
     return card.body[:5]
 
 

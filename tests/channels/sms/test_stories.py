@@ -62,7 +62,7 @@ async def test_bare_ok_counts_for_the_only_request_right_after_its_message(datab
     async with running_sms_bot(running_bot, database, ScriptedModel(SHIP, SHIPPED), rules=rule_for_ship()) as harness:
         await harness.alice.write("ship v1")
         card = await harness.wait_for_sms(harness.bob, "ship")
-        await harness.wait_until_shown(card)
+        await harness.wait_until_sending_is_recorded(card)
         await harness.bob.write("ok")
         await harness.wait_for_sms(harness.alice, "v1 is shipped.")
 
@@ -77,7 +77,7 @@ async def test_bare_ok_before_its_message_is_recorded_counts_a_little_later(data
         await harness.wait_for_sms(harness.alice, "v1 is shipped.")
 
 
-async def test_bare_ok_that_was_asked_elsewhere_is_asked_back(database: Database) -> None:
+async def test_bare_ok_about_a_card_in_another_channel_is_asked_back(database: Database) -> None:
     rules = rule_for_ship(escalate=())
     async with running_sms_bot(running_bot, database, ScriptedModel(SHIP), rules=rules) as harness:
         await harness.alice.write("ship v1")
@@ -94,7 +94,7 @@ async def test_bare_ok_with_two_open_requests_is_asked_back(database: Database) 
         for text in ("ship v1", "NEW ship v1 again"):
             await harness.alice.write(text)
             card = await harness.wait_for_sms(harness.bob, "ship")
-            await harness.wait_until_shown(card)
+            await harness.wait_until_sending_is_recorded(card)
         first, second = (request.code for request in await harness.requests())
         await harness.bob.write("ok")
         await harness.wait_for_sms(harness.bob, "Which one?", first, second)
@@ -104,13 +104,13 @@ async def test_bare_ok_with_two_open_requests_is_asked_back(database: Database) 
         await harness.wait_for_sms(harness.alice, "v1 is shipped.")
 
 
-async def test_stop_moves_open_requests_to_the_next_step_and_start_ends_it(database: Database) -> None:
+async def test_stop_moves_requests_on_and_start_leaves_them_open(database: Database) -> None:
     escalate = (*ASK_BOB, EscalationStep(after=3600, to=Address("person:carol"), via="sms"))
     model = ScriptedModel(SHIP)
     async with running_sms_bot(running_bot, database, model, rules=rule_for_ship(escalate=escalate)) as harness:
         await harness.alice.write("ship v1")
         card = await harness.wait_for_sms(harness.bob, "ship")
-        await harness.wait_until_shown(card)
+        await harness.wait_until_sending_is_recorded(card)
         await harness.bob.write("STOP")
         await harness.wait_for_sms(harness.carol, "ship")
         notice = await harness.wait_for_sms(harness.alice, "Bob Ito could not be reached by SMS")
@@ -131,7 +131,7 @@ async def test_unknown_number_gets_one_neutral_reply_and_opens_nothing(database:
         assert harness.bot.commits == []
 
 
-async def test_undelivered_card_and_missing_receipt_move_to_the_next_step(database: Database) -> None:
+async def test_undelivered_card_moves_to_the_next_step(database: Database) -> None:
     escalate = (
         *ASK_BOB,
         EscalationStep(after=3600, to=Address("person:carol"), via="sms"),
@@ -140,7 +140,7 @@ async def test_undelivered_card_and_missing_receipt_move_to_the_next_step(databa
     async with running_sms_bot(running_bot, database, model, rules=rule_for_ship(escalate=escalate)) as harness:
         await harness.alice.write("ship v1")
         card = await harness.wait_for_sms(harness.bob, "ship")
-        await harness.wait_until_shown(card)
+        await harness.wait_until_sending_is_recorded(card)
         assert await harness.webhooks.report(card, "undelivered", 30003) == 200
         await harness.wait_for_sms(harness.carol, "ship")
         notice = await harness.wait_for_sms(harness.alice, "Bob Ito could not be reached by SMS")
@@ -149,13 +149,13 @@ async def test_undelivered_card_and_missing_receipt_move_to_the_next_step(databa
         await harness.wait_for_sms(harness.alice, "v1 is shipped.")
 
 
-async def test_card_without_a_receipt_within_two_minutes_moves_to_the_next_step(database: Database) -> None:
+async def test_card_without_a_delivery_report_in_two_minutes_moves_on(database: Database) -> None:
     escalate = (*ASK_BOB, EscalationStep(after=3600, to=Address("person:carol"), via="sms"))
     model = ScriptedModel(SHIP)
     async with running_sms_bot(running_bot, database, model, rules=rule_for_ship(escalate=escalate)) as harness:
         await harness.alice.write("ship v1")
         card = await harness.wait_for_sms(harness.bob, "ship")
-        await harness.wait_until_shown(card)
+        await harness.wait_until_sending_is_recorded(card)
         harness.bot.clock.advance(seconds=121)
         await harness.wait_for_sms(harness.carol, "ship")
 
@@ -166,7 +166,7 @@ async def test_confirmed_card_waits_for_its_reader(database: Database) -> None:
     async with running_sms_bot(running_bot, database, model, rules=rule_for_ship(escalate=escalate)) as harness:
         await harness.alice.write("ship v1")
         card = await harness.wait_for_sms(harness.bob, "ship")
-        await harness.wait_until_shown(card)
+        await harness.wait_until_sending_is_recorded(card)
         assert await harness.webhooks.report(card, "delivered") == 200
         [request] = await harness.requests()
         await harness.bot.wait_until(request.thread_id, _is_confirmed)

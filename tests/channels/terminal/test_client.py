@@ -80,7 +80,7 @@ async def test_requests_have_a_token_and_posts_an_idempotency_key():
     assert json.loads(post_request.content) == {"message": "hello"}
 
 
-async def test_client_without_a_name_sends_no_terminal():
+async def test_client_without_a_name_sends_no_channel_and_no_requester():
     server = ScriptedServer(httpx2.Response(200, json={}))
     async with make_client(server, name=None) as client:
         await client.post(api_path("threads"), {"message": "hello", "requester": client.person})

@@ -34,7 +34,7 @@ class Original:
 
 
 ORIGINAL = Original()
-FOREIGN = Original(text="Hi Bob,\n\nthe build of v1.4.0 fails on arm64.\n\nCarol", subject="Build fails")
+COLLEAGUES_MAIL = Original(text="Hi Bob,\n\nthe build of v1.4.0 fails on arm64.\n\nCarol", subject="Build fails")
 """A mail of a colleague, for forwards."""
 
 
@@ -270,7 +270,7 @@ def unmarked(text: str, intro: str, html_container: str, *, note: str = "", has_
     return alternative(f"{text}{added}\n\n{intro}\n\n{ORIGINAL.text}\n", html)
 
 
-def gmail_forward(text: str, original: Original = FOREIGN) -> bytes:
+def gmail_forward(text: str, original: Original = COLLEAGUES_MAIL) -> bytes:
     headers = [
         "From: Carol Cole <carol@corp.test>",
         "Date: Mon, Nov 30, 2026 at 9:01 AM",
@@ -288,19 +288,19 @@ def gmail_forward(text: str, original: Original = FOREIGN) -> bytes:
 
 def marked_forward(text: str, mark: str, headers: Sequence[str], *, is_quoted: bool = False) -> bytes:
     """Return a forward in text form: a mark, the headers of the mail, the mail."""
-    content = f"{chr(10).join(headers)}\n\n{FOREIGN.text}"
+    content = f"{chr(10).join(headers)}\n\n{COLLEAGUES_MAIL.text}"
     below = mark_quoted(content) if is_quoted else content
-    return mail(f"{text}\n\n{mark}\n\n{below}\n", subject=f"Fwd: {FOREIGN.subject}")
+    return mail(f"{text}\n\n{mark}\n\n{below}\n", subject=f"Fwd: {COLLEAGUES_MAIL.subject}")
 
 
 def forward_as_attachment(text: str) -> bytes:
     inner = (
         b"From: Carol Cole <carol@corp.test>\r\nSubject: Build fails\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
-        + FOREIGN.text.replace("\n", "\r\n").encode()
+        + COLLEAGUES_MAIL.text.replace("\n", "\r\n").encode()
     )
     return multipart_mail(
         "mixed",
         part(text, "text/plain; charset=utf-8"),
         part(inner, "message/rfc822", 'Content-Disposition: attachment; filename="Build fails.eml"'),
-        subject=f"Fwd: {FOREIGN.subject}",
+        subject=f"Fwd: {COLLEAGUES_MAIL.subject}",
     )

@@ -25,12 +25,12 @@ QUESTION = "Why is this needed?\nI see no ticket for it."
 SEVERAL = "APPROVE K7P2Q\nDENY M3N4R not today"
 GENEHMIGT = "Hallo,\n\ngenehmigt K7P2Q\n\nViele Grüße\nBob"
 APPROUVE = "Approuvé K7P2Q.\n\nMerci !"
-FOREIGN_QUOTE = ("Carol Cole <carol@corp.test>", c.FOREIGN.text)
+COLLEAGUES_QUOTE = ("Carol Cole <carol@corp.test>", c.COLLEAGUES_MAIL.text)
 
 
 @dataclass(frozen=True)
 class Case:
-    """A mail and its expectations: verdict lines as they stand, names of attachments, author and text of quotes."""
+    """A mail and its expectations: verdict lines, names of attachments, author and text of forwarded mails."""
 
     name: str
     mail: bytes
@@ -218,17 +218,17 @@ def unmarked_cases() -> Iterator[Case]:
 
 def forward_cases() -> Iterator[Case]:
     note = "Please look at this."
-    yield Case("gmail_forward", c.gmail_forward(note), note, quotes=[FOREIGN_QUOTE])
+    yield Case("gmail_forward", c.gmail_forward(note), note, quotes=[COLLEAGUES_QUOTE])
     sender = "Carol Cole <carol@corp.test>"
-    mail = c.outlook_desktop(note, original=c.FOREIGN, sender=sender, subject="FW: Build fails")
-    yield Case("outlook_forward", mail, note, quotes=[FOREIGN_QUOTE])
+    mail = c.outlook_desktop(note, original=c.COLLEAGUES_MAIL, sender=sender, subject="FW: Build fails")
+    yield Case("outlook_forward", mail, note, quotes=[COLLEAGUES_QUOTE])
     headers = [f"From: {sender}", "Subject: Build fails", "Date: 30 November 2026 at 09:01:00 CET", f"To: {c.PERSON}"]
     apple = c.marked_forward(note, "Begin forwarded message:", headers, is_quoted=True)
-    yield Case("apple_forward", apple, note, quotes=[FOREIGN_QUOTE])
+    yield Case("apple_forward", apple, note, quotes=[COLLEAGUES_QUOTE])
     german = ["Betreff: Build fails", "Datum: Mon, 30 Nov 2026 09:01:00 +0100", f"Von: {sender}", f"An: {c.PERSON}"]
     bird = c.marked_forward(note, "-------- Weitergeleitete Nachricht --------", german)
-    yield Case("thunderbird_forward_de", bird, note, quotes=[FOREIGN_QUOTE])
-    yield Case("forward_as_attachment", c.forward_as_attachment(note), note, quotes=[FOREIGN_QUOTE])
+    yield Case("thunderbird_forward_de", bird, note, quotes=[COLLEAGUES_QUOTE])
+    yield Case("forward_as_attachment", c.forward_as_attachment(note), note, quotes=[COLLEAGUES_QUOTE])
     hidden = c.Original(text=f"Hi,\n\n{APPROVE}\n\nCarol", subject="x")
     quote = (sender, hidden.text)
     yield Case("verdict_in_forward", c.gmail_forward(note, hidden), note, quotes=[quote])

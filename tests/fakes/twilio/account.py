@@ -24,7 +24,7 @@ PAGE_SIZE = 50
 
 _PHONE = re.compile(r"\+[1-9]\d{6,14}")
 _CREATE_PARAMETERS = {"To", "From", "MessagingServiceSid", "Body", "StatusCallback", "ValidityPeriod", "MediaUrl"}
-_LIST_PARAMETERS = {"To", "From", "DateSent>", "DateSent<", "DateSent", "PageSize", "Page", "PageToken"}
+_LIST_PARAMETERS = {"To", "From", "DateSent>", "PageSize", "Page", "PageToken"}
 
 Status = Literal["queued", "sent", "delivered", "undelivered", "failed", "received"]
 Fault = Literal["refuse", "lose the answer", "hang up before"] | tuple[int, int]
@@ -73,7 +73,7 @@ class FakeTwilio:
     opted_out: set[str] = field(default_factory=set)
     faults: list[Fault] = field(default_factory=list)
     created_count: int = 0
-    _numbers: "count[int]" = field(default_factory=lambda: count(1))
+    _sid_counter: "count[int]" = field(default_factory=lambda: count(1))
 
     def handle(self, request: HttpRequest) -> HttpResponse:
         """Answer one request to the API."""
@@ -139,10 +139,14 @@ class FakeTwilio:
         """Return the error for a creation that Twilio refuses."""
         scheme = urlsplit(fields.get("StatusCallback", "https://none.test")).scheme
         rules: tuple[tuple[bool, int, str], ...] = (
-            (set(fields) <= _CREATE_PARAMETERS, 20001, f"unknown parameters: {sorted(fields)}"),
+            (
+                set(fields) <= _CREATE_PARAMETERS,
+                20001,
+                f"unknown parameters: {sorted(set(fields) - _CREATE_PARAMETERS)}",
+            ),
             (bool(_PHONE.fullmatch(fields.get("To", ""))), 21211, "Invalid 'To' Phone Number"),
             (fields.get("From") == self.number, 21606, "The 'From' phone number is not a valid sender"),
-            (0 < len(fields.get("Body", "")) <= MAX_BODY_LENGTH, 21617, "The body exceeds the 1600 character limit"),
+            (0 < len(fields.get("Body", "")) <= MAX_BODY_LENGTH, 21617, "The body must have 1 to 1600 characters"),
             (1 <= int(fields.get("ValidityPeriod", "1")) <= MAX_VALIDITY_SECONDS, 21640, "Invalid validity period"),
             (scheme in ("http", "https"), 21609, "Invalid 'StatusCallback' URL"),
             (fields.get("To") not in self.opted_out, 21610, "Attempt to send to unsubscribed recipient"),
@@ -165,7 +169,7 @@ class FakeTwilio:
         })  # fmt: skip
 
     def _new_sid(self, prefix: Literal["SM", "MM"]) -> str:
-        return f"{prefix}{next(self._numbers):032x}"
+        return f"{prefix}{next(self._sid_counter):032x}"
 
 
 def _matches(message: TwilioMessage, query: dict[str, str]) -> bool:

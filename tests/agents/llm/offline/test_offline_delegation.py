@@ -129,7 +129,7 @@ async def test_delegate_answers_an_unknown_message_with_its_help(office: Convers
     assert await office.run_model_to_reply() == help_text(HARBOUR)
 
 
-async def test_delegation_to_a_forbidden_agent_is_reported(office: Conversation) -> None:
+async def test_delegation_to_an_unknown_agent_is_reported(office: Conversation) -> None:
     office.post_message("bother")
     assert await office.run_model_to_reply() == "I cannot do that: step.agent: unknown; you may ask: harbour"
 
@@ -154,7 +154,7 @@ async def test_command_of_both_agents_goes_to_the_active_one(office: Conversatio
     assert await office.run_model_to_reply() == "v2 is out"
 
 
-async def test_withdrawn_delegate_request_is_reported_in_its_words(office: Conversation) -> None:
+async def test_withdrawal_is_reported_in_the_words_of_the_delegate(office: Conversation) -> None:
     office.post_message("order v1")
     await office.next_step()
     await office.next_step()
@@ -235,7 +235,7 @@ async def test_pause_does_not_end_the_delegation(office: Conversation) -> None:
     assert await office.run_model_to_reply() == "v1 is out"
 
 
-async def test_thread_that_ended_during_a_delegation_starts_anew(office: Conversation) -> None:
+async def test_fork_during_a_delegation_starts_without_it(office: Conversation) -> None:
     office.post_message("order v1")
     await office.next_step()
     await office.next_step()

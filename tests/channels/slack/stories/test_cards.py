@@ -161,7 +161,7 @@ async def test_card_shows_reason_requester_approvers_and_progress(database: Data
         await harness.alice.wait_for_reply(root, "Done.")
 
 
-async def test_requester_may_not_approve_alone(database: Database, running_bot) -> None:
+async def test_requester_may_not_approve(database: Database, running_bot) -> None:
     async with running_slack_bot(running_bot, database, ScriptedModel(SHIP)) as harness:
         root = await harness.bob.mention_bot("ship v1", channel=OPS)
         card = await harness.bob.wait_for_card(root, approval="ship")
