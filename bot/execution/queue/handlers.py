@@ -17,7 +17,7 @@ from agents.core.state import ThreadState
 from agents.core.values import ENGINE, Address
 from bot.delivery.digests import NotDue
 from bot.delivery.sender import MessageSender, log_delivery_failure
-from bot.execution.inputs import InputRunner, log_failed_reply
+from bot.execution.inputs import MAX_CONCURRENT_GROUPS, InputRunner, log_failed_reply
 from bot.execution.queue.jobs import JobCompletion, advance_job, timer_job
 from bot.execution.thread_runner import ThreadRunner, fire_due, log_failed_run, next_runnable
 from bot.execution.tools.limits import NoRoom
@@ -46,6 +46,8 @@ class JobHandlers:
     inputs: InputRunner
     completion: JobCompletion = field(default_factory=JobCompletion)
     stop_event: asyncio.Event = field(default_factory=asyncio.Event)
+    _input_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_CONCURRENT_GROUPS))
+    """Limit on the groups of inputs that are processed, so that accepting further inputs is not held up."""
 
     async def advance(self, job: RunningJob) -> None:
         """Run a thread until it has to wait. Pause it if it ended its worker process MAX_JOB_ATTEMPTS times."""
@@ -110,8 +112,9 @@ class JobHandlers:
 
     async def _process_input(self, input_id: str, job: RunningJob) -> None:
         try:
-            group = await self.engine.database.read(partial(find_group, input_id=input_id))
-            next_at = None if group is None else await self.inputs.process_group(group, self.stop_event)
+            async with self._input_slots:
+                group = await self.engine.database.read(partial(find_group, input_id=input_id))
+                next_at = None if group is None else await self.inputs.process_group(group, self.stop_event)
         except Exception as error:
             log(LogEvent.INPUT_RETRIED, level="error", key=input_id, error=error, trace=error, attempt=job.attempts + 1)
             raise RetryLater(self._next_retry_at(job.attempts + 1)) from error
