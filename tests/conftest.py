@@ -63,8 +63,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.kill_seed = secrets.randbits(32) if fresh else KILL_SEED
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """End the PostgreSQL servers of this process, when all tests are done."""
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End the PostgreSQL servers of this process. Later, pytest-xdist may kill a worker that takes time to end them."""
     end_servers()
 
 
